@@ -1,0 +1,25 @@
+//! The schema, one migration a room, on SQLite and PostgreSQL alike.
+//!
+//! Migrations are plain SQL with the few words that differ between the engines written as `{uuid}`,
+//! `{json}`, … (see [`dialect`]). They never import the service's types: a migration must keep its
+//! meaning while the types move on. [`audited`] attaches the guard that refuses a change without
+//! its event.
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+pub mod audited;
+pub mod dialect;
+mod m0001_log;
+mod m0002_house;
+mod m0003_units;
+
+/// Every migration in the order in which it runs.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_log::Migration), Box::new(m0002_house::Migration), Box::new(m0003_units::Migration)]
+    }
+}

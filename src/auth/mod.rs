@@ -1,0 +1,206 @@
+//! Who calls and what they may do. The token says who ([`token`]); the database says what: grants
+//! are read on every request, so that a changed right takes effect at once.
+//!
+//! A handler that acts says so in its arguments: no [`Permit`], no call.
+
+use std::marker::PhantomData;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use chrono::NaiveDate;
+use futures_util::future::LocalBoxFuture;
+use uuid::Uuid;
+
+use crate::clock::{self, Micros, civil_date};
+use crate::db::{Actor, Context};
+use crate::error::{Code, Error, Fault};
+use crate::grants;
+use crate::http::{App, trace_id};
+
+pub mod bearer;
+pub mod policy;
+pub mod scope;
+pub mod sign;
+pub mod token;
+#[cfg(test)]
+mod token_attacks;
+
+pub use policy::{Needed, Permission, Reach, Role};
+pub use scope::{Place, Scope};
+
+/// One grant that is valid today.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The role.
+    pub role: Role,
+    /// The unit that it was given for; `None` is every unit.
+    pub unit: Option<Uuid>,
+}
+
+/// Who calls, with the grants of today.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The account.
+    pub account: Uuid,
+    /// Grants valid today.
+    pub grants: Vec<Held>,
+    /// The civil date of the request.
+    pub today: NaiveDate,
+}
+
+impl Caller {
+    /// True if some grant gives the permission somewhere.
+    pub fn holds(&self, permission: Permission) -> bool {
+        self.grants.iter().any(|grant| policy::reaches(permission, grant.role).next().is_some())
+    }
+
+    /// True if some grant gives the permission for a record at `place`. The same call decides on
+    /// requests and fills in `allowed_actions`.
+    pub fn may(&self, permission: Permission, place: &Place) -> bool {
+        self.grants.iter().any(|grant| {
+            policy::reaches(permission, grant.role).any(|reach| {
+                let covers = grant.unit.is_none_or(|unit| place.covered_by.contains(&unit));
+                let village = place.kind == Some(crate::units::UnitKind::Village);
+                match reach {
+                    Reach::Everywhere => true,
+                    Reach::Subtree => covers,
+                    Reach::Villages => covers && village,
+                    Reach::NotVillages => covers && !village,
+                    Reach::Own => grant.unit == Some(place.unit),
+                }
+            })
+        })
+    }
+
+    /// What a list under this permission may show.
+    pub fn scope(&self, permission: Permission) -> Scope {
+        let reaching = |grant: &&Held| policy::reaches(permission, grant.role).next().is_some();
+        let everywhere = |grant: &Held| {
+            grant.unit.is_none() || policy::reaches(permission, grant.role).any(|reach| reach == Reach::Everywhere)
+        };
+        if self.grants.iter().filter(reaching).any(everywhere) {
+            return Scope::Everything;
+        }
+        let units = self.grants.iter().filter(reaching).filter_map(|grant| grant.unit).collect();
+        Scope::Units { units, today: self.today }
+    }
+
+    /// 404 if the caller may not see the record, 403 if it may be seen but not touched.
+    pub fn require(&self, permission: Permission, place: &Place) -> Result<(), Error> {
+        if self.may(permission, place) {
+            Ok(())
+        } else if self.may(Permission::ReadRecords, place) {
+            Err(Code::Forbidden.into())
+        } else {
+            Err(Code::NotFound.into())
+        }
+    }
+}
+
+/// Proof that the caller holds the permission somewhere; where, the record's place decides.
+pub struct Permit<P> {
+    /// Who calls.
+    pub caller: Caller,
+    /// Who, when and under which request, for the events.
+    pub context: Context,
+    needed: PhantomData<P>,
+}
+
+impl<P: Needed> Permit<P> {
+    /// True if the permission holds for a record at `place`.
+    pub fn may(&self, place: &Place) -> bool {
+        self.caller.may(P::PERMISSION, place)
+    }
+
+    /// 404 or 403 unless the permission holds for a record at `place`.
+    pub fn require(&self, place: &Place) -> Result<(), Error> {
+        self.caller.require(P::PERMISSION, place)
+    }
+
+    /// What a list may show.
+    pub fn scope(&self) -> Scope {
+        self.caller.scope(P::PERMISSION)
+    }
+}
+
+impl<P: Needed> FromRequest for Permit<P> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let at = clock::now();
+            let caller = authenticate(&request, at).await?;
+            if !caller.holds(P::PERMISSION) {
+                return Err(Code::Forbidden.into());
+            }
+            let context = Context { actor: Actor::Account(caller.account), at, request_id: trace_id(&request) };
+            Ok(Self { caller, context, needed: PhantomData })
+        })
+    }
+}
+
+async fn authenticate(request: &HttpRequest, at: Micros) -> Result<Caller, Error> {
+    let app = request.app_data::<App>().ok_or_else(|| Error::internal("the app has no state"))?;
+    let values: Vec<&[u8]> = request.headers().get_all(header::AUTHORIZATION).map(|value| value.as_bytes()).collect();
+    let token = bearer::bearer(&values).map_err(|error| {
+        let fault = Fault::new("header/Authorization", "không đọc được", error.code());
+        Error::at(Code::InvalidHeader, fault)
+    })?;
+    let token = token.ok_or(Code::Unauthenticated)?;
+    let identity = app.verifier.verify(token, at / 1_000_000).map_err(|refusal| {
+        // The reason is for our log; the caller learns only that the token is not valid.
+        tracing::info!(reason = refusal.code(), "a token was refused");
+        Error::new(Code::Unauthenticated)
+    })?;
+    let today = civil_date(at);
+    let reader = app.db.reader();
+    let found = grants::store::holder(reader.conn(), &identity.issuer, &identity.subject, today).await?;
+    let (account, grants) = found.ok_or(Code::Forbidden)?;
+    let caller = Caller { account, grants, today };
+    request.extensions_mut().insert(caller.clone());
+    Ok(caller)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::units::UnitKind;
+
+    fn caller(role: Role, unit: Option<Uuid>) -> Caller {
+        Caller { account: Uuid::nil(), grants: vec![Held { role, unit }], today: NaiveDate::MIN }
+    }
+
+    fn place(unit: Uuid, kind: UnitKind, above: Uuid) -> Place {
+        Place { unit, kind: Some(kind), covered_by: HashSet::from([unit, above]) }
+    }
+
+    #[test]
+    fn communes_check_their_villages_and_home_affairs_the_rest() {
+        let (commune, village, district) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+        let in_village = place(village, UnitKind::Village, commune);
+        let in_commune = place(commune, UnitKind::Commune, district);
+        let committee = caller(Role::CommuneCommittee, Some(commune));
+        assert!(committee.may(Permission::AcceptActivities, &in_village));
+        assert!(!committee.may(Permission::AcceptActivities, &in_commune));
+        let home_affairs = caller(Role::HomeAffairs, Some(district));
+        assert!(home_affairs.may(Permission::AcceptActivities, &in_commune));
+        assert!(!home_affairs.may(Permission::AcceptActivities, &place(village, UnitKind::Village, district)));
+    }
+
+    #[test]
+    fn invisible_is_absent_and_visible_but_forbidden_is_forbidden() {
+        let (mine, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let reporter = caller(Role::UnitReporter, Some(mine));
+        let code = |unit| {
+            let place = place(unit, UnitKind::Village, unit);
+            reporter.require(Permission::ConfirmFigures, &place).unwrap_err().code
+        };
+        assert_eq!(code(mine), Code::Forbidden);
+        assert_eq!(code(other), Code::NotFound);
+    }
+}

@@ -1,0 +1,42 @@
+//! `thidua openapi` and `thidua docs`: what is generated from the code.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use crate::error::Error;
+
+/// Which page.
+#[derive(Args)]
+pub struct DocsArgs {
+    page: Page,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Page {
+    /// Problem codes.
+    Errors,
+    /// Events and their fields.
+    Events,
+    /// Who may do what.
+    Policy,
+}
+
+/// Prints the contract.
+pub fn openapi() -> Result<ExitCode, Error> {
+    println!("{}", serde_json::to_string_pretty(&crate::app::openapi()).map_err(Error::internal)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a page.
+pub fn run(args: &DocsArgs) -> Result<ExitCode, Error> {
+    print!(
+        "{}",
+        match args.page {
+            Page::Errors => crate::docs::print_errors(),
+            Page::Events => crate::docs::print_events(),
+            Page::Policy => crate::auth::policy::print(),
+        }
+    );
+    Ok(ExitCode::SUCCESS)
+}

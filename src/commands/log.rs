@@ -1,0 +1,60 @@
+//! `thidua log`: is what is served what the log says?
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::clock::Stopwatch;
+use crate::config::{self, DatabaseArgs};
+use crate::db::Db;
+use crate::error::Error;
+use crate::id::new_id;
+use crate::log::rebuild;
+
+/// Checks of the log.
+#[derive(Args)]
+pub struct LogArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Replays the log into fresh tables and compares them with those that are served.
+    Rebuild {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Compare and report; the served tables are never written.
+        #[arg(long, required = true)]
+        check: bool,
+    },
+}
+
+/// Runs the check; any difference fails it.
+pub async fn run(args: LogArgs) -> Result<ExitCode, Error> {
+    let What::Rebuild { database, check: _ } = args.what;
+    let live = Db::connect(&database.url()?).await?;
+    let scratch = config::scratch().join(format!("thidua-rebuild-{}.db", new_id()));
+    let fresh = Db::connect(&format!("sqlite://{}", scratch.display())).await?;
+    let watch = Stopwatch::start();
+    let mut told = 0;
+    let report = rebuild::check(&live, &fresh, |events| {
+        if watch.elapsed().as_secs() > told {
+            told = watch.elapsed().as_secs();
+            eprintln!("{events} events replayed");
+        }
+    })
+    .await;
+    fresh.close().await;
+    live.close().await;
+    for suffix in ["", "-wal", "-shm"] {
+        // A scratch file that cannot be removed is no reason to hide the report.
+        let _ = std::fs::remove_file(format!("{}{suffix}", scratch.display()));
+    }
+    let report = report?;
+    for difference in &report.differences {
+        println!("{difference}");
+    }
+    println!("{} events, {} records, {} differences", report.events, report.records, report.differences.len());
+    Ok(if report.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,62 @@
+//! One file a command. Commands print for people on standard output and log on standard error.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::config::DatabaseArgs;
+use crate::error::Error;
+
+pub mod docs;
+pub mod grant;
+pub mod log;
+pub mod serve;
+pub mod token;
+
+/// What the program can do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serves the API. Never migrates.
+    Serve(serve::ServeArgs),
+    /// Brings the schema up to date; several at once are safe.
+    Migrate(DatabaseArgs),
+    /// Prints the contract.
+    Openapi,
+    /// Prints a generated page of documentation.
+    Docs(docs::DocsArgs),
+    /// Makes keys and signs tokens for small installations.
+    Token(token::TokenArgs),
+    /// Gives a role at the console, as an event.
+    Grant(grant::GrantArgs),
+    /// Checks the event log.
+    Log(log::LogArgs),
+}
+
+/// Runs a command.
+pub async fn run(command: Command) -> ExitCode {
+    let result = match command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Migrate(args) => migrate(&args).await,
+        Command::Openapi => docs::openapi(),
+        Command::Docs(args) => docs::run(&args),
+        Command::Token(args) => token::run(&args),
+        Command::Grant(args) => grant::run(args).await,
+        Command::Log(args) => log::run(args).await,
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("thidua: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn migrate(args: &DatabaseArgs) -> Result<ExitCode, Error> {
+    let db = crate::db::Db::connect(&args.url()?).await?;
+    let pending = db.pending_migrations().await?.len();
+    db.migrate().await?;
+    println!("{pending} migrations were waiting; the schema is up to date");
+    db.close().await;
+    Ok(ExitCode::SUCCESS)
+}

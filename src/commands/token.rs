@@ -1,0 +1,86 @@
+//! `thidua token`: a local key and tokens signed with it, for small installations.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::auth::sign::{Claims, SigningKey, thumbprint};
+use crate::clock::now;
+use crate::config;
+use crate::error::Error;
+use crate::id::new_id;
+
+/// Keys and tokens.
+#[derive(Args)]
+pub struct TokenArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Makes an Ed25519 key: the private part for `token sign`, the public part for `THIDUA_JWKS_FILE`.
+    NewKey {
+        /// Where the private key goes (PKCS#8 PEM); must not exist.
+        #[arg(long)]
+        private: PathBuf,
+        /// Where the key set goes; must not exist.
+        #[arg(long)]
+        jwks: PathBuf,
+    },
+    /// Signs a token and prints it.
+    Sign {
+        /// The private key.
+        #[arg(long, env = "THIDUA_SIGNING_KEY_FILE")]
+        private: PathBuf,
+        /// The token's `iss`.
+        #[arg(long, env = "THIDUA_ISSUER")]
+        issuer: String,
+        /// The token's `aud`.
+        #[arg(long, env = "THIDUA_AUDIENCE")]
+        audience: String,
+        /// The token's `sub`.
+        #[arg(long)]
+        subject: String,
+        /// Seconds until it expires.
+        #[arg(long, default_value_t = 900)]
+        lifetime: u32,
+    },
+}
+
+/// Makes a key or a token.
+pub fn run(args: &TokenArgs) -> Result<ExitCode, Error> {
+    match &args.what {
+        What::NewKey { private, jwks } => {
+            let key = SigningKey::generate().map_err(Error::internal)?;
+            write_new(private, key.private_pem.expose(), 0o600)?;
+            write_new(jwks, &key.jwks, 0o644)?;
+            println!("key {} written", key.kid);
+        }
+        What::Sign { private, issuer, audience, subject, lifetime } => {
+            let pem = config::read(private)?;
+            let kid = thumbprint(&pem).map_err(Error::internal)?;
+            let key = SigningKey::from_pem(&pem, &kid).map_err(Error::internal)?;
+            let iat = now() / 1_000_000;
+            let claims = Claims {
+                iss: issuer.clone(),
+                aud: audience.clone(),
+                sub: subject.clone(),
+                iat,
+                exp: iat + i64::from(*lifetime),
+                jti: new_id().to_string(),
+            };
+            println!("{}", key.sign(&claims).map_err(Error::internal)?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_new(path: &PathBuf, text: &str, mode: u32) -> Result<(), Error> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut file = file.map_err(|error| Error::internal(format!("{}: {error}", path.display())))?;
+    file.write_all(text.as_bytes()).map_err(Error::internal)
+}

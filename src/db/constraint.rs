@@ -1,0 +1,69 @@
+//! Database errors by meaning: which constraint or condition becomes which code, on both engines.
+
+use sea_orm::sqlx::error::ErrorKind;
+use sea_orm::{DbBackend, DbErr, RuntimeErr, sqlx};
+
+use crate::error::{Code, Error};
+
+/// Turns a database error into the meaning that callers see.
+pub fn translate(error: DbErr) -> Error {
+    let code = match &error {
+        DbErr::ConnectionAcquire(_) => Code::Busy,
+        _ => match database_error(&error) {
+            Some(inner) => by_database(inner),
+            None => match sqlx_error(&error) {
+                Some(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => Code::Busy,
+                _ => Code::Internal,
+            },
+        },
+    };
+    Error { source: Some(Box::new(error)), ..Error::new(code) }
+}
+
+/// True if PostgreSQL asks to run the transaction again.
+pub fn wants_retry(error: &Error) -> bool {
+    let source = error.source.as_deref().and_then(|source| source.downcast_ref::<DbErr>());
+    let code = source.and_then(database_error).and_then(|inner| inner.code());
+    matches!(code.as_deref(), Some("40001" | "40P01"))
+}
+
+fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(inner))
+        | DbErr::Exec(RuntimeErr::SqlxError(inner))
+        | DbErr::Query(RuntimeErr::SqlxError(inner)) => Some(inner),
+        _ => None,
+    }
+}
+
+fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
+    sqlx_error(error)?.as_database_error()
+}
+
+fn by_database(error: &dyn sqlx::error::DatabaseError) -> Code {
+    match error.kind() {
+        ErrorKind::UniqueViolation => return Code::AlreadyExists,
+        ErrorKind::ForeignKeyViolation => return Code::InvalidValue,
+        _ => {}
+    }
+    match error.code().as_deref() {
+        // PostgreSQL: serialization, deadlock, lock not available.
+        Some("40001" | "40P01" | "55P03") => Code::Conflict,
+        // PostgreSQL: cancelled, shutting down, too many connections, read only after a switchover.
+        Some("57014" | "57P01" | "57P02" | "57P03" | "53300" | "25006") => Code::Busy,
+        Some(code) if code.starts_with("08") => Code::Busy,
+        // PostgreSQL 53100 disk full; SQLite 13 SQLITE_FULL.
+        Some("53100" | "13") => Code::StorageFull,
+        // SQLite: busy, busy recovery, busy snapshot, locked.
+        Some("5" | "261" | "517" | "6") => Code::Busy,
+        _ => Code::Internal,
+    }
+}
+
+/// `?, ?, ?` on SQLite, `$1, $2, $3` on PostgreSQL.
+pub fn placeholders(backend: DbBackend, first: usize, count: usize) -> String {
+    (first..first + count)
+        .map(|n| if backend == DbBackend::Postgres { format!("${n}") } else { "?".to_owned() })
+        .collect::<Vec<_>>()
+        .join(", ")
+}

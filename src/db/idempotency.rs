@@ -1,0 +1,157 @@
+//! The second call of a creating request is safe: the key and the answer are stored in the
+//! transaction of the effect, and a repeated call gets the stored answer.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sea_orm::{ConnectionTrait, Statement, Value as SqlValue};
+use uuid::Uuid;
+
+use super::constraint::{placeholders, translate};
+use super::{Context, Db, Outcome, WriteTx};
+use crate::clock::Micros;
+use crate::error::{Code, Error};
+
+/// How long a stored answer is kept: 72 hours.
+pub const KEPT: Micros = 72 * 3600 * 1_000_000;
+
+/// One creating request, as the caller identified it.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// The operation; a key belongs to one operation of one caller.
+    pub operation: &'static str,
+    /// The caller's Idempotency-Key.
+    pub key: String,
+    /// SHA-256 of what was asked: the same key with another payload is refused.
+    pub payload: [u8; 32],
+}
+
+/// What a creating request answers, the first time and every time after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Path of the new record.
+    pub location: Option<String>,
+    /// Its ETag.
+    pub etag: Option<String>,
+    /// The JSON body.
+    pub body: String,
+    /// True if this is the stored answer of an earlier call.
+    pub replayed: bool,
+}
+
+/// Keys whose first call is still running in this process.
+#[derive(Clone, Default)]
+pub(super) struct InFlight(Arc<Mutex<HashSet<Claim>>>);
+
+/// Actor, operation, key.
+type Claim = (Uuid, &'static str, String);
+
+struct Mark<'a> {
+    set: &'a InFlight,
+    entry: Claim,
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        self.set.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.entry);
+    }
+}
+
+impl InFlight {
+    fn mark(&self, entry: Claim) -> Option<Mark<'_>> {
+        let fresh = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.clone());
+        fresh.then_some(Mark { set: self, entry })
+    }
+}
+
+impl Db {
+    /// Runs `f` once for this key; a repeated call gets the stored answer.
+    pub async fn record_once<F>(&self, context: &Context, once: &Once, f: F) -> Result<Answer, Error>
+    where
+        F: AsyncFn(&WriteTx<'_>) -> Result<Answer, Error>,
+    {
+        let actor = match context.actor {
+            super::Actor::Account(id) => id,
+            super::Actor::Console => Uuid::nil(),
+        };
+        let entry = (actor, once.operation, once.key.clone());
+        let _mark = self.in_flight.mark(entry).ok_or(Code::IdempotencyInFlight)?;
+        self.record(context, async |tx: &WriteTx<'_>| {
+            if !claim(tx, actor, once).await? {
+                return stored(tx, actor, once).await.map(Outcome::Unchanged);
+            }
+            let answer = f(tx).await?;
+            keep(tx, actor, once, &answer).await?;
+            Ok(Outcome::Changed(answer))
+        })
+        .await
+    }
+
+    /// Forgets answers older than [`KEPT`].
+    pub async fn forget_old_answers(&self, now: Micros) -> Result<(), Error> {
+        let sql = format!("DELETE FROM idempotency WHERE created_at < {}", now - KEPT);
+        self.housekeeping(&sql).await
+    }
+}
+
+/// The claim comes first in the transaction, so that a second runner elsewhere waits for it.
+async fn claim(tx: &WriteTx<'_>, actor: Uuid, once: &Once) -> Result<bool, Error> {
+    let backend = tx.conn().get_database_backend();
+    let sql = format!(
+        "INSERT INTO idempotency (actor_id, operation, idempotency_key, payload_hash, created_at) \
+         VALUES ({}) ON CONFLICT DO NOTHING",
+        placeholders(backend, 1, 5)
+    );
+    let values: [SqlValue; 5] =
+        [actor.into(), once.operation.into(), once.key.clone().into(), once.payload.to_vec().into(), tx.at().into()];
+    let claimed = tx.conn().execute_raw(Statement::from_sql_and_values(backend, sql, values)).await;
+    Ok(claimed.map_err(translate)?.rows_affected() == 1)
+}
+
+async fn stored(tx: &WriteTx<'_>, actor: Uuid, once: &Once) -> Result<Answer, Error> {
+    let backend = tx.conn().get_database_backend();
+    let [a, b, c] = [1, 2, 3].map(|n| placeholders(backend, n, 1));
+    let sql = format!(
+        "SELECT payload_hash, status, location, etag, body FROM idempotency \
+         WHERE actor_id = {a} AND operation = {b} AND idempotency_key = {c}"
+    );
+    let values: [SqlValue; 3] = [actor.into(), once.operation.into(), once.key.clone().into()];
+    let row = tx.conn().query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await;
+    let row = row.map_err(translate)?.ok_or(Code::IdempotencyInFlight)?;
+    let payload: Vec<u8> = row.try_get("", "payload_hash").map_err(translate)?;
+    if payload != once.payload {
+        return Err(Code::IdempotencyKeyReused.into());
+    }
+    let status: Option<i64> = row.try_get("", "status").map_err(translate)?;
+    let status = status.and_then(|status| u16::try_from(status).ok()).ok_or(Code::IdempotencyInFlight)?;
+    let body: Option<String> = row.try_get("", "body").map_err(translate)?;
+    Ok(Answer {
+        status,
+        location: row.try_get("", "location").map_err(translate)?,
+        etag: row.try_get("", "etag").map_err(translate)?,
+        body: body.unwrap_or_default(),
+        replayed: true,
+    })
+}
+
+async fn keep(tx: &WriteTx<'_>, actor: Uuid, once: &Once, answer: &Answer) -> Result<(), Error> {
+    let backend = tx.conn().get_database_backend();
+    let p: Vec<String> = (1..=7).map(|n| placeholders(backend, n, 1)).collect();
+    let sql = format!(
+        "UPDATE idempotency SET status = {}, location = {}, etag = {}, body = {} \
+         WHERE actor_id = {} AND operation = {} AND idempotency_key = {}",
+        p[0], p[1], p[2], p[3], p[4], p[5], p[6]
+    );
+    let values: [SqlValue; 7] = [
+        i64::from(answer.status).into(),
+        answer.location.clone().into(),
+        answer.etag.clone().into(),
+        answer.body.clone().into(),
+        actor.into(),
+        once.operation.into(),
+        once.key.clone().into(),
+    ];
+    tx.conn().execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map(drop).map_err(translate)
+}

@@ -1,0 +1,165 @@
+//! The production engine: a transaction a request, and a sealer that gives positions afterwards.
+//!
+//! Any replica may seal; the lock on the head row is the election. A transaction is tried again
+//! on 40001 and 40P01 only, and only if COMMIT was not sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, IsolationLevel,
+    TransactionTrait,
+};
+use tokio::sync::Notify;
+
+use migration::{Migrator, MigratorTrait};
+
+use super::{Context, Outcome, WriteTx, constraint, timed_out};
+use crate::error::Error;
+use crate::log::seal;
+
+const CONNECTIONS: u32 = 16;
+const ATTEMPTS: u32 = 5;
+const LIMIT: Duration = Duration::from_secs(10);
+/// How often a sealer looks without being woken: another replica may have died before sealing.
+const UNASKED: Duration = Duration::from_millis(250);
+/// The advisory lock under which migrations run; any fixed number does.
+const MIGRATION_LOCK: i64 = 0x7468_6964_7561;
+
+#[derive(Clone)]
+pub(super) struct Postgres {
+    pool: DatabaseConnection,
+    /// The sealer's own connection, so that it never waits behind requests.
+    sealer: DatabaseConnection,
+    wake: Arc<Notify>,
+    stop: Arc<Notify>,
+}
+
+impl Postgres {
+    pub(super) async fn connect(url: &str) -> Result<Self, Error> {
+        let connections = if cfg!(test) { 4 } else { CONNECTIONS };
+        Ok(Self {
+            pool: pool(url, connections).await?,
+            sealer: pool(url, 1).await?,
+            wake: Arc::new(Notify::new()),
+            stop: Arc::new(Notify::new()),
+        })
+    }
+
+    pub(super) fn pool(&self) -> DatabaseConnection {
+        self.pool.clone()
+    }
+
+    pub(super) async fn snapshot(&self) -> Result<DatabaseTransaction, Error> {
+        let begun = self.pool.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await;
+        begun.map_err(constraint::translate)
+    }
+
+    pub(super) async fn record<T, F>(&self, context: &Context, f: F) -> Result<T, Error>
+    where
+        F: AsyncFn(&WriteTx<'_>) -> Result<Outcome<T>, Error>,
+    {
+        let mut attempt = 1;
+        loop {
+            match tokio::time::timeout(LIMIT, self.attempt(context, &f)).await.map_err(|_| timed_out())? {
+                Err(error) if attempt < ATTEMPTS && constraint::wants_retry(&error) => {
+                    // Full jitter: whoever collided should not meet again.
+                    let [byte] = crate::id::random::<1>();
+                    let pause = u64::from(byte) * u64::from(attempt) / 8;
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn attempt<T, F>(&self, context: &Context, f: &F) -> Result<T, Error>
+    where
+        F: AsyncFn(&WriteTx<'_>) -> Result<Outcome<T>, Error>,
+    {
+        let conn = self.pool.begin().await.map_err(constraint::translate)?;
+        let outcome = {
+            let tx = WriteTx::new(&conn, context);
+            let outcome = f(&tx).await;
+            outcome.and_then(|outcome| tx.check(&outcome).map(|()| outcome))
+        };
+        match outcome {
+            Ok(Outcome::Changed(value)) => {
+                conn.commit().await.map_err(constraint::translate)?;
+                self.wake.notify_one();
+                Ok(value)
+            }
+            Ok(Outcome::Unchanged(value)) => {
+                conn.rollback().await.map_err(constraint::translate)?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The error that ended the closure matters more than a failing rollback.
+                let _ = conn.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) async fn migrate(&self) -> Result<(), Error> {
+        let tx = self.pool.begin().await.map_err(constraint::translate)?;
+        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
+        tx.execute_unprepared(&lock).await.map_err(constraint::translate)?;
+        Migrator::up(&tx, None).await.map_err(constraint::translate)?;
+        tx.commit().await.map_err(constraint::translate)
+    }
+
+    /// An empty inbox means that everything committed before is sealed, since rows move atomically.
+    pub(super) async fn settle(&self) -> Result<(), Error> {
+        if !seal::inbox_is_empty(&self.pool).await? {
+            self.seal(seal::Lock::Wait).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn start_sealer(&self) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = this.wake.notified() => {}
+                    () = tokio::time::sleep(UNASKED) => {}
+                    () = this.stop.notified() => return,
+                }
+                if let Err(error) = this.seal(seal::Lock::Skip).await {
+                    tracing::warn!(%error, "sealing failed; trying again");
+                }
+            }
+        });
+    }
+
+    /// One sealing transaction: afterwards everything visible at its beginning has its position.
+    async fn seal(&self, lock: seal::Lock) -> Result<(), Error> {
+        let tx = self.sealer.begin().await.map_err(constraint::translate)?;
+        // With the inbox mostly empty, default planning flips to plans that take seconds.
+        tx.execute_unprepared("SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_custom_plan")
+            .await
+            .map_err(constraint::translate)?;
+        if !seal::take_head(&tx, lock).await? {
+            // Another replica is sealing; it will take these rows as well.
+            return tx.rollback().await.map_err(constraint::translate);
+        }
+        seal::seal_all(&tx).await?;
+        tx.commit().await.map_err(constraint::translate)
+    }
+
+    pub(super) async fn close(self) {
+        self.stop.notify_one();
+        let _ = self.pool.close().await;
+        let _ = self.sealer.close().await;
+    }
+}
+
+async fn pool(url: &str, connections: u32) -> Result<DatabaseConnection, Error> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(connections).min_connections(1).sqlx_logging(false).record_stmt_in_spans(false);
+    options.acquire_timeout(Duration::from_secs(2)).statement_timeout(Duration::from_secs(30));
+    options.set_application_name("thidua");
+    Database::connect(options).await.map_err(constraint::translate)
+}

@@ -1,0 +1,403 @@
+//! Records: how a row and its event are written together, and how a row is read back from events.
+//!
+//! A record is one row of one audited table. The difference between two rows, as JSON, is the
+//! event's `changes`; folding the changes gives the row again. A field's class is declared once,
+//! beside the field, by [`record!`](crate::record!).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::NaiveDate;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement, Value as SqlValue};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::event::{Disclosure, Event, Leaf, MAX_LEAF, leaf_hash};
+use super::{WriteTx, constraint};
+use crate::clock::{Micros, civil_date};
+use crate::error::{Code, Error};
+use crate::id;
+
+/// Who may learn a field's value, and in which form it enters the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Readable by everyone who may read the record; stands in the leaf.
+    Public,
+    /// For the offices concerned; stands in the leaf, which is read with permission only.
+    Internal,
+    /// Personal data or free text: only a salted commitment enters the leaf.
+    Personal,
+}
+
+/// A column and its class.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// The column's name, and the key in `changes`.
+    pub name: &'static str,
+    /// Its class.
+    pub class: Class,
+}
+
+/// The columns that every audited row carries and no event states: they follow from the events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row {
+    /// The record's identity.
+    pub id: Uuid,
+    /// 1 for the first event, then one more each.
+    pub version: i64,
+    /// Hash of the newest leaf.
+    pub tip: Vec<u8>,
+    /// Personal field to the digest of its present value.
+    pub commitments: Map<String, Value>,
+    /// Time of the first event.
+    pub created_at: Micros,
+    /// Time of the newest event.
+    pub updated_at: Micros,
+}
+
+/// A kind of record; implemented by [`record!`](crate::record!) only.
+pub trait Record: Clone + Send + Sync + Sized + Serialize + DeserializeOwned + 'static {
+    /// The stream's type: the table's name.
+    const STREAM: &'static str;
+    /// Every column but the common ones.
+    const FIELDS: &'static [Field];
+
+    /// The common columns.
+    fn row(&self) -> Row;
+    /// Sets the common columns.
+    fn set_row(&mut self, row: Row);
+    /// The unit that the record concerns.
+    fn unit(&self) -> Option<Uuid>;
+    /// The campaign that the record belongs to.
+    fn campaign(&self) -> Option<Uuid>;
+    /// The civil date at which rights over the record are judged, if it has one of its own.
+    fn day(&self) -> Option<NaiveDate>;
+    /// Writes a new row.
+    fn insert_row(self, conn: &DatabaseTransaction) -> impl Future<Output = Result<(), DbErr>> + Send;
+    /// Replaces the row if it still has `version`; answers the number of rows changed.
+    fn update_row(self, conn: &DatabaseTransaction, version: i64) -> impl Future<Output = Result<u64, DbErr>> + Send;
+    /// Reads one row.
+    fn find(conn: &impl ConnectionTrait, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
+    /// Reads one row that is about to change, holding its lock until the transaction ends.
+    fn find_locked(conn: &DatabaseTransaction, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
+    /// Every row, for the comparison with the log.
+    fn all(conn: &impl ConnectionTrait) -> impl Future<Output = Result<Vec<Self>, DbErr>> + Send;
+
+    /// The state as events state it: every field that is not null.
+    fn state(&self) -> Result<Map<String, Value>, Error> {
+        match serde_json::to_value(self).map_err(Error::internal)? {
+            Value::Object(mut map) => {
+                map.retain(|_, value| !value.is_null());
+                Ok(map)
+            }
+            _ => Err(Error::internal("a record is an object")),
+        }
+    }
+
+    /// The row that a state describes; a field that is absent is null.
+    fn from_state(mut state: Map<String, Value>, row: Row) -> Result<Self, serde_json::Error> {
+        for field in Self::FIELDS {
+            state.entry(field.name).or_insert(Value::Null);
+        }
+        let mut record: Self = serde_json::from_value(Value::Object(state))?;
+        record.set_row(row);
+        Ok(record)
+    }
+}
+
+impl WriteTx<'_> {
+    /// Writes a new record and its first event. The row's common columns are filled in here.
+    pub async fn insert<R: Record>(&self, mut record: R, event: Event<'_>) -> Result<R, Error> {
+        let empty = Row { id: record.row().id, created_at: self.at(), ..Row::default() };
+        let row = self.append::<R>(&empty, Map::new(), &record, event).await?;
+        record.set_row(row);
+        record.clone().insert_row(self.conn()).await.map_err(constraint::translate)?;
+        Ok(record)
+    }
+
+    /// Changes a record and writes the event. `old` was read with [`Record::find_locked`].
+    pub async fn update<R: Record>(&self, old: &R, mut new: R, event: Event<'_>) -> Result<R, Error> {
+        let before = old.row();
+        let row = self.append(&before, old.state()?, &new, event).await?;
+        new.set_row(row);
+        let changed = new.clone().update_row(self.conn(), before.version).await.map_err(constraint::translate)?;
+        if changed == 1 { Ok(new) } else { Err(Error::new(Code::Conflict)) }
+    }
+
+    /// The event first: the guard wants to see it before the row.
+    async fn append<R: Record>(
+        &self,
+        before: &Row,
+        old: Map<String, Value>,
+        record: &R,
+        event: Event<'_>,
+    ) -> Result<Row, Error> {
+        let event_id = id::new_id();
+        let mut commitments = before.commitments.clone();
+        let mut disclosures = Vec::new();
+        let changes = changes::<R>(old, record.state()?, &mut commitments, &mut disclosures)?;
+        let reason = match event.reason {
+            Some(text) => Some(commit("reason", json!(text), &mut disclosures)?),
+            None => None,
+        };
+        let version = before.version + 1;
+        let leaf = Leaf {
+            id: event_id,
+            name: event.name,
+            stream_type: R::STREAM,
+            stream_id: before.id,
+            version,
+            previous: &before.tip,
+            unit: record.unit(),
+            campaign: record.campaign(),
+            changes,
+            reason,
+        };
+        let leaf = leaf.write(self.context()).map_err(Error::internal)?;
+        if leaf.len() > MAX_LEAF {
+            return Err(Error::new(Code::BodyTooLarge));
+        }
+        let tip = leaf_hash(&leaf).to_vec();
+        let unsealed = Unsealed { event_id, version, tip: &tip, leaf: &leaf };
+        self.post(record, before.id, event.name, unsealed).await?;
+        self.disclose(event_id, before.id, disclosures).await?;
+        self.count_event();
+        Ok(Row { id: before.id, version, tip, commitments, created_at: before.created_at, updated_at: self.at() })
+    }
+
+    async fn post<R: Record>(
+        &self,
+        record: &R,
+        stream_id: Uuid,
+        name: &'static str,
+        event: Unsealed<'_>,
+    ) -> Result<(), Error> {
+        let values: Vec<SqlValue> = vec![
+            event.event_id.into(),
+            R::STREAM.into(),
+            stream_id.into(),
+            event.version.into(),
+            name.into(),
+            self.account().into(),
+            record.unit().into(),
+            record.campaign().into(),
+            self.context().request_id.clone().into(),
+            self.at().into(),
+            record.day().unwrap_or_else(|| civil_date(self.at())).into(),
+            event.leaf.into(),
+            event.tip.to_vec().into(),
+        ];
+        self.run(
+            "INSERT INTO audit_inbox (event_id, stream_type, stream_id, stream_ver, event_type, actor_id, unit_id, \
+             scope_id, corr_id, at, day, leaf, leaf_hash) VALUES",
+            values,
+        )
+        .await
+    }
+
+    async fn disclose(&self, event_id: Uuid, stream_id: Uuid, disclosures: Vec<Disclosure>) -> Result<(), Error> {
+        for disclosure in disclosures {
+            let values: Vec<SqlValue> = vec![
+                event_id.into(),
+                disclosure.path.into(),
+                stream_id.into(),
+                stream_id.into(),
+                disclosure.salt.into(),
+                disclosure.value.into(),
+            ];
+            self.run(
+                "INSERT INTO audit_disclosure (event_id, path, stream_id, subject_id, salt, value) VALUES",
+                values,
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Runs `insert` with one row of values.
+    pub(super) async fn run(&self, insert: &str, values: Vec<SqlValue>) -> Result<(), Error> {
+        let backend = self.conn().get_database_backend();
+        let sql = format!("{insert} ({})", constraint::placeholders(backend, 1, values.len()));
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        self.conn().execute_raw(statement).await.map(drop).map_err(constraint::translate)
+    }
+}
+
+/// An event on its way into the inbox.
+struct Unsealed<'a> {
+    event_id: Uuid,
+    version: i64,
+    tip: &'a [u8],
+    leaf: &'a str,
+}
+
+/// What differs between two states, field by field, in the form of the leaf.
+fn changes<R: Record>(
+    mut old: Map<String, Value>,
+    mut new: Map<String, Value>,
+    commitments: &mut Map<String, Value>,
+    disclosures: &mut Vec<Disclosure>,
+) -> Result<Map<String, Value>, Error> {
+    let mut changes = Map::new();
+    for field in R::FIELDS {
+        let before = old.remove(field.name).unwrap_or(Value::Null);
+        let after = new.remove(field.name).unwrap_or(Value::Null);
+        if before == after {
+            continue;
+        }
+        let change = if field.class == Class::Personal {
+            let old_digest = commitments.remove(field.name).unwrap_or(Value::Null);
+            let new_digest = match after {
+                Value::Null => Value::Null,
+                value => Value::String(commit(field.name, value, disclosures)?),
+            };
+            if !new_digest.is_null() {
+                commitments.insert(field.name.to_owned(), new_digest.clone());
+            }
+            json!({ "$c": [old_digest, new_digest] })
+        } else {
+            json!([before, after])
+        };
+        changes.insert(field.name.to_owned(), change);
+    }
+    Ok(changes)
+}
+
+fn commit(path: &str, value: Value, disclosures: &mut Vec<Disclosure>) -> Result<String, Error> {
+    let salt = URL_SAFE_NO_PAD.encode(id::random::<16>());
+    let disclosure = Disclosure { salt, path: path.to_owned(), value };
+    let digest = disclosure.digest().map_err(Error::internal)?;
+    disclosures.push(disclosure);
+    Ok(digest)
+}
+
+/// The class of a field, by its word.
+#[macro_export]
+macro_rules! class {
+    (public) => {
+        $crate::db::Class::Public
+    };
+    (internal) => {
+        $crate::db::Class::Internal
+    };
+    (personal) => {
+        $crate::db::Class::Personal
+    };
+}
+
+/// Declares a record: its table, what it concerns, and each column with its class.
+///
+/// Makes a module with the sea-orm `Model`, `Entity` and `Column`, and implements
+/// [`Record`](crate::db::Record).
+#[macro_export]
+macro_rules! record {
+    ($(#[$meta:meta])* $name:ident in $table:literal, unit: $unit:expr, campaign: $campaign:expr, day: $day:expr, {
+        $($(#[$fmeta:meta])* $class:ident $field:ident: $ty:ty),+ $(,)?
+    }) => {
+        $(#[$meta])*
+        pub mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            use sea_orm::entity::prelude::*;
+            use sea_orm::{ActiveValue, IntoActiveModel, QuerySelect};
+            use $crate::db::{Field, Record, Row};
+
+            #[derive(Clone, Debug, PartialEq, DeriveEntityModel, serde::Serialize, serde::Deserialize)]
+            #[sea_orm(table_name = $table)]
+            pub struct Model {
+                /// The record's identity.
+                #[sea_orm(primary_key, auto_increment = false)]
+                #[serde(skip)]
+                pub id: Uuid,
+                /// Version; the ETag's first part.
+                #[serde(skip)]
+                pub version: i64,
+                /// Hash of the newest leaf.
+                #[serde(skip)]
+                pub tip: Vec<u8>,
+                /// Digests of the personal fields.
+                #[serde(skip)]
+                pub commitments: Json,
+                /// Time of the first event, µs.
+                #[serde(skip)]
+                pub created_at: i64,
+                /// Time of the newest event, µs.
+                #[serde(skip)]
+                pub updated_at: i64,
+                $($(#[$fmeta])* pub $field: $ty,)+
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+
+            impl Record for Model {
+                const STREAM: &'static str = $table;
+                const FIELDS: &'static [Field] =
+                    &[$(Field { name: stringify!($field), class: $crate::class!($class) }),+];
+
+                fn row(&self) -> Row {
+                    Row {
+                        id: self.id,
+                        version: self.version,
+                        tip: self.tip.clone(),
+                        commitments: self.commitments.as_object().cloned().unwrap_or_default(),
+                        created_at: self.created_at,
+                        updated_at: self.updated_at,
+                    }
+                }
+
+                fn set_row(&mut self, row: Row) {
+                    self.id = row.id;
+                    self.version = row.version;
+                    self.tip = row.tip;
+                    self.commitments = Json::Object(row.commitments);
+                    self.created_at = row.created_at;
+                    self.updated_at = row.updated_at;
+                }
+
+                fn unit(&self) -> Option<Uuid> {
+                    let unit: fn(&Model) -> Option<Uuid> = $unit;
+                    unit(self)
+                }
+
+                fn campaign(&self) -> Option<Uuid> {
+                    let campaign: fn(&Model) -> Option<Uuid> = $campaign;
+                    campaign(self)
+                }
+
+                fn day(&self) -> Option<chrono::NaiveDate> {
+                    let day: fn(&Model) -> Option<chrono::NaiveDate> = $day;
+                    day(self)
+                }
+
+                async fn insert_row(self, conn: &sea_orm::DatabaseTransaction) -> Result<(), DbErr> {
+                    Entity::insert(self.into_active_model().reset_all()).exec_without_returning(conn).await.map(drop)
+                }
+
+                async fn update_row(self, conn: &sea_orm::DatabaseTransaction, version: i64) -> Result<u64, DbErr> {
+                    let id = self.id;
+                    let mut active = self.into_active_model().reset_all();
+                    active.id = ActiveValue::NotSet;
+                    let update = Entity::update_many().set(active);
+                    let update = update.filter(Column::Id.eq(id)).filter(Column::Version.eq(version));
+                    Ok(update.exec(conn).await?.rows_affected)
+                }
+
+                async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<Self>, DbErr> {
+                    Entity::find_by_id(id).one(conn).await
+                }
+
+                async fn find_locked(conn: &sea_orm::DatabaseTransaction, id: Uuid) -> Result<Option<Self>, DbErr> {
+                    Entity::find_by_id(id).lock_exclusive().one(conn).await
+                }
+
+                async fn all(conn: &impl ConnectionTrait) -> Result<Vec<Self>, DbErr> {
+                    Entity::find().all(conn).await
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,215 @@
+//! The embedded engine: one writer that lends its transaction in turns and commits for the group.
+//!
+//! A turn is a savepoint inside one `BEGIN IMMEDIATE`. Whoever holds it runs its closure and sends
+//! the transaction home with a verdict; a dropped request sends it home as well (`Drop`), and its
+//! savepoint is rolled back. RELEASE happens only after the verdict: releasing earlier would let a
+//! later rollback undo an acknowledged write. The group is sealed and committed once, then all are
+//! answered.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use migration::{Migrator, MigratorTrait};
+
+use super::{Context, Outcome, WriteTx, constraint, timed_out};
+use crate::error::{Code, Error};
+use crate::log::seal;
+
+/// More turns than this in one group would make the first of them wait too long.
+const GROUP: usize = 256;
+const READERS: u32 = 8;
+const QUEUE: usize = 1024;
+/// The longest that one closure may hold the writer.
+const TURN: Duration = Duration::from_secs(10);
+/// The longest that a request waits for its turn.
+const WAIT: Duration = Duration::from_secs(20);
+
+#[derive(Clone)]
+pub(super) struct Sqlite {
+    writer: DatabaseConnection,
+    readers: DatabaseConnection,
+    queue: mpsc::Sender<oneshot::Sender<Turn>>,
+}
+
+/// The lent transaction; goes home when dropped.
+struct Turn {
+    conn: Option<DatabaseTransaction>,
+    home: Option<oneshot::Sender<Returned>>,
+}
+
+struct Returned {
+    conn: DatabaseTransaction,
+    /// Where to say that the group was committed; `None` rolls the turn back.
+    keep: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl Turn {
+    fn send_home(&mut self, keep: Option<oneshot::Sender<Result<(), Error>>>) {
+        if let (Some(conn), Some(home)) = (self.conn.take(), self.home.take()) {
+            // The writer waits for nothing else; if it is gone, so is the process.
+            let _ = home.send(Returned { conn, keep });
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.send_home(None);
+    }
+}
+
+impl Sqlite {
+    pub(super) async fn connect(url: &str) -> Result<Self, Error> {
+        let writer = pool(url, 1, false).await?;
+        let readers = pool(url, READERS, true).await?;
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(write(writer.clone(), waiting));
+        Ok(Self { writer, readers, queue })
+    }
+
+    pub(super) fn readers(&self) -> DatabaseConnection {
+        self.readers.clone()
+    }
+
+    pub(super) fn writer(&self) -> DatabaseConnection {
+        self.writer.clone()
+    }
+
+    pub(super) async fn snapshot(&self) -> Result<DatabaseTransaction, Error> {
+        self.readers.begin().await.map_err(constraint::translate)
+    }
+
+    pub(super) async fn record<T, F>(&self, context: &Context, f: F) -> Result<T, Error>
+    where
+        F: AsyncFn(&WriteTx<'_>) -> Result<Outcome<T>, Error>,
+    {
+        let (lend, lent) = oneshot::channel();
+        self.queue.send(lend).await.map_err(|_| Error::new(Code::Busy))?;
+        let waited = tokio::time::timeout(WAIT, lent).await.map_err(|_| timed_out())?;
+        let mut turn = waited.map_err(|_| Error::new(Code::Busy))?;
+        let outcome = {
+            let conn = turn.conn.as_ref().expect("a turn that was not sent home holds the transaction");
+            let tx = WriteTx::new(conn, context);
+            let outcome = tokio::time::timeout(TURN, f(&tx)).await.map_err(|_| timed_out())??;
+            tx.check(&outcome)?;
+            outcome
+        };
+        match outcome {
+            Outcome::Unchanged(value) => Ok(value),
+            Outcome::Changed(value) => {
+                let (keep, committed) = oneshot::channel();
+                turn.send_home(Some(keep));
+                committed.await.map_err(|_| Error::new(Code::Busy))??;
+                Ok(value)
+            }
+        }
+    }
+
+    /// `BEGIN IMMEDIATE` is the lock that makes several `migrate` at once safe.
+    pub(super) async fn migrate(&self) -> Result<(), Error> {
+        let tx = begin(&self.writer).await.map_err(constraint::translate)?;
+        Migrator::up(&tx, None).await.map_err(constraint::translate)?;
+        tx.commit().await.map_err(constraint::translate)
+    }
+
+    pub(super) async fn close(self) {
+        let Self { writer, readers, queue } = self;
+        drop(queue);
+        let _ = readers.close().await;
+        let _ = writer.close().await;
+    }
+}
+
+async fn pool(url: &str, connections: u32, read_only: bool) -> Result<DatabaseConnection, Error> {
+    let mut options = ConnectOptions::new(if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rwc") });
+    options.max_connections(connections).min_connections(1).sqlx_logging(false).record_stmt_in_spans(false);
+    options.acquire_timeout(Duration::from_secs(2)).test_before_acquire(false);
+    options.map_sqlx_sqlite_opts(move |sqlite| {
+        let sqlite = sqlite
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(15))
+            .pragma("trusted_schema", "OFF");
+        if read_only { sqlite.pragma("query_only", "ON") } else { sqlite }
+    });
+    Database::connect(options).await.map_err(constraint::translate)
+}
+
+async fn begin(conn: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    conn.begin_with_options(TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    })
+    .await
+}
+
+/// The writer: takes a waiting request, opens a group, serves whoever else waits, commits.
+async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<oneshot::Sender<Turn>>) {
+    while let Some(first) = waiting.recv().await {
+        let tx = match begin(&conn).await {
+            Ok(tx) => tx,
+            Err(error) => {
+                tracing::error!(%error, "the writer could not begin");
+                // The waiting request sees its sender dropped and answers 503.
+                continue;
+            }
+        };
+        let mut keepers = Vec::new();
+        let group = serve_group(tx, first, &mut waiting, &mut keepers).await;
+        let result = match group {
+            Ok(tx) if keepers.is_empty() => tx.rollback().await.map_err(constraint::translate),
+            Ok(tx) => commit(tx).await,
+            Err(error) => Err(constraint::translate(error)),
+        };
+        if let Err(error) = &result {
+            tracing::error!(%error, "a group of writes was not committed");
+        }
+        for keeper in keepers {
+            let answer = match &result {
+                Ok(()) => Ok(()),
+                Err(error) => Err(Error::new(error.code)),
+            };
+            let _ = keeper.send(answer);
+        }
+    }
+}
+
+async fn commit(tx: DatabaseTransaction) -> Result<(), Error> {
+    seal::seal_all(&tx).await?;
+    tx.commit().await.map_err(constraint::translate)
+}
+
+async fn serve_group(
+    mut tx: DatabaseTransaction,
+    first: oneshot::Sender<Turn>,
+    waiting: &mut mpsc::Receiver<oneshot::Sender<Turn>>,
+    keepers: &mut Vec<oneshot::Sender<Result<(), Error>>>,
+) -> Result<DatabaseTransaction, DbErr> {
+    let mut next = Some(first);
+    let mut served = 0;
+    while let Some(lend) = next {
+        tx.execute_unprepared("SAVEPOINT turn").await?;
+        let (home, returned) = oneshot::channel();
+        // If the request is gone, the failed send drops the turn, which comes home at once.
+        let _ = lend.send(Turn { conn: Some(tx), home: Some(home) });
+        let returned = returned.await.map_err(|_| DbErr::Custom("a turn was lost".into()))?;
+        tx = returned.conn;
+        if let Some(keeper) = returned.keep {
+            tx.execute_unprepared("RELEASE turn").await?;
+            keepers.push(keeper);
+        } else {
+            tx.execute_unprepared("ROLLBACK TO turn").await?;
+            tx.execute_unprepared("RELEASE turn").await?;
+        }
+        served += 1;
+        next = if served < GROUP { waiting.try_recv().ok() } else { None };
+    }
+    Ok(tx)
+}

@@ -1,0 +1,101 @@
+//! The request headers that make a second call safe: `Idempotency-Key` and `If-Match`.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
+use actix_web::{FromRequest, HttpRequest};
+
+use crate::db::idempotency::Once;
+use crate::error::{Code, Error, Fault};
+
+const LONGEST_KEY: usize = 255;
+
+/// The caller's key of a creating request; quoted (RFC 8941 string) or bare.
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// This request, as the door needs it.
+    pub fn once(&self, operation: &'static str, payload: [u8; 32]) -> Once {
+        Once { operation, key: self.0.clone(), payload }
+    }
+}
+
+impl FromRequest for IdempotencyKey {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match single(request.headers(), "Idempotency-Key") {
+            Ok(None) => Err(Code::IdempotencyKeyRequired.into()),
+            Ok(Some(text)) => {
+                let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+                let fits = (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+                if fits { Ok(Self(key.to_owned())) } else { Err(bad("Idempotency-Key")) }
+            }
+            Err(error) => Err(error),
+        })
+    }
+}
+
+/// The version that the caller has read; 428 without the header.
+pub struct IfMatch(Option<i64>);
+
+impl IfMatch {
+    /// 412 with the current ETag if the record has moved on.
+    pub fn check(&self, version: i64) -> Result<(), Error> {
+        if self.0 == Some(version) {
+            return Ok(());
+        }
+        Err(Error::new(Code::PreconditionFailed).member("current_version", version))
+    }
+}
+
+impl FromRequest for IfMatch {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match single(request.headers(), "If-Match") {
+            Ok(None) => Err(Code::PreconditionRequired.into()),
+            Ok(Some(tag)) => Ok(Self(version(tag))),
+            Err(error) => Err(error),
+        })
+    }
+}
+
+/// The version in `"version.digest"` or `"version"`; any other tag matches nothing.
+fn version(tag: &str) -> Option<i64> {
+    let inner = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
+    inner.split('.').next()?.parse().ok()
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Error> {
+    let mut values = headers.get_all(name);
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| bad(name)),
+        (Some(_), Some(_)) => Err(bad(name)),
+    }
+}
+
+fn bad(name: &str) -> Error {
+    Error::at(
+        Code::InvalidHeader,
+        Fault::new(format!("header/{name}"), "giá trị không hợp lệ hoặc lặp lại", "is not valid or appears twice"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_our_tags_only() {
+        assert_eq!(version("\"3.abc\""), Some(3));
+        assert_eq!(version("\"3\""), Some(3));
+        for other in ["3", "W/\"3\"", "*", "\"x\"", "\"\""] {
+            assert_eq!(version(other), None, "{other}");
+        }
+    }
+}

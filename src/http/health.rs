@@ -1,0 +1,76 @@
+//! Health and metrics: `/livez`, `/readyz`, and `/v1/metrics` with a permission (`/metrics` on a
+//! listener of its own needs none).
+
+use actix_web::{HttpResponse, get, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{App, Call, Operation};
+use crate::auth::policy::permit::ReadMetrics;
+use crate::auth::{Permission, Permit};
+
+/// What the contract says of each operation.
+pub const OPERATIONS: &[Operation] =
+    &[Operation { id: "get_metrics", permission: Permission::ReadMetrics, call: Call::Read, events: &[] }];
+
+/// The routes under `/v1`.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(get_metrics);
+}
+
+/// The routes at the root.
+pub fn root_routes(config: &mut ServiceConfig) {
+    config.service(live).service(ready);
+}
+
+/// The state of the process.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`, or what is missing.
+    #[schema(max_length = 200, example = "ok")]
+    pub status: String,
+    /// Migrations that have not run.
+    #[schema(max_items = 1000)]
+    pub pending_migrations: Vec<String>,
+}
+
+/// Says that the process runs.
+#[utoipa::path(tag = "operations", operation_id = "get_liveness", responses((status = 200, body = Health)))]
+#[get("/livez")]
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: "ok".to_owned(), pending_migrations: vec![] })
+}
+
+/// Says whether the process can serve: the database answers and no migration waits.
+#[utoipa::path(tag = "operations", operation_id = "get_readiness", responses((status = 200, body = Health), (status = 503, body = Health)))]
+#[get("/readyz")]
+pub async fn ready(app: App) -> HttpResponse {
+    let health = match app.db.pending_migrations().await {
+        Ok(pending) if pending.is_empty() => Health { status: "ok".to_owned(), pending_migrations: pending },
+        Ok(pending) => Health { status: "migrations wait".to_owned(), pending_migrations: pending },
+        Err(_) => Health { status: "the database does not answer".to_owned(), pending_migrations: vec![] },
+    };
+    if health.status == "ok" {
+        HttpResponse::Ok().json(health)
+    } else {
+        HttpResponse::ServiceUnavailable().json(health)
+    }
+}
+
+/// Reads the metrics in the OpenMetrics text form.
+#[utoipa::path(tag = "operations", responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
+#[get("/metrics")]
+pub async fn get_metrics(app: App, _permit: Permit<ReadMetrics>) -> HttpResponse {
+    text(&app)
+}
+
+/// The metrics without a permission, for a listener of its own.
+pub async fn open_metrics(app: App) -> HttpResponse {
+    text(&app)
+}
+
+fn text(app: &web::Data<super::Shared>) -> HttpResponse {
+    let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    HttpResponse::Ok().content_type(media).body(app.metrics.text())
+}

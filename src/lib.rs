@@ -1,0 +1,32 @@
+//! thidua: emulation and commendation campaigns (phong trào thi đua, khen thưởng).
+//!
+//! A house with rooms and one door. A room is a noun of the domain: its `mod.rs` says what the
+//! thing is and what may happen to it, `http.rs` speaks HTTP, `store.rs` speaks SQL. The one door
+//! is [`db`]: nobody else holds a connection, and nothing leaves it that changes a row without an
+//! event beside it. `ARCHITECTURE.md` is the map.
+
+pub mod app;
+pub mod contract;
+pub mod docs;
+pub mod rooms;
+
+pub mod canonical;
+pub mod clock;
+pub mod error;
+pub mod id;
+pub mod text;
+pub mod words;
+
+pub mod auth;
+pub mod db;
+pub mod http;
+pub mod log;
+
+pub mod grants;
+pub mod units;
+
+pub mod recommendations;
+
+pub mod commands;
+pub mod config;
+pub mod telemetry;

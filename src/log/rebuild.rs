@@ -1,0 +1,287 @@
+//! `thidua log rebuild --check`: replays the log into a fresh database, through its guards, and
+//! names every difference to the tables that are served.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures_util::future::{BoxFuture, FutureExt};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Statement, Value as SqlValue};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::fold::{Folded, stream};
+use super::store::{self, EventRow};
+use crate::canonical::{hex, sha256};
+use crate::clock::civil_date;
+use crate::db::constraint::{placeholders, translate};
+use crate::db::event::{Disclosure, leaf_hash};
+use crate::db::{Db, Field, Record};
+use crate::error::Error;
+use crate::rooms;
+use crate::units;
+
+/// A kind of record, as the replay needs it.
+pub struct Kind {
+    /// The stream's type.
+    pub stream: &'static str,
+    /// The columns that events state.
+    pub fields: &'static [Field],
+    write: for<'a> fn(&'a DatabaseTransaction, &'a Folded, &'a str) -> BoxFuture<'a, Result<(), Error>>,
+    rows: for<'a> fn(&'a DatabaseTransaction) -> BoxFuture<'a, Result<Rows, Error>>,
+}
+
+impl Kind {
+    /// The kind of this record.
+    pub const fn of<R: Record>() -> Self {
+        Self {
+            stream: R::STREAM,
+            fields: R::FIELDS,
+            write: |conn, folded, leaf| write::<R>(conn, folded, leaf).boxed(),
+            rows: |conn| rows::<R>(conn).boxed(),
+        }
+    }
+}
+
+/// Every row of a kind as JSON, by id.
+type Rows = BTreeMap<Uuid, Value>;
+
+/// What the comparison found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Events replayed.
+    pub events: usize,
+    /// Records compared.
+    pub records: usize,
+    /// One line a difference.
+    pub differences: Vec<String>,
+}
+
+const CHUNK: u64 = 500;
+
+/// Replays the log of `live` into `fresh`, an empty SQLite database, and compares.
+pub async fn check(live: &Db, fresh: &Db, mut progress: impl FnMut(usize)) -> Result<Report, Error> {
+    live.settle().await?;
+    fresh.migrate().await?;
+    let snapshot = live.snapshot().await?;
+    let disclosed = disclosed(snapshot.conn()).await?;
+    let mut report = Report::default();
+    let mut replay = Replay { disclosed, folded: HashMap::new() };
+    let mut after = -1;
+    loop {
+        let events = store::stretch(snapshot.conn(), after, CHUNK).await?;
+        let Some(last) = events.last().map(|event| event.seq) else { break };
+        after = last;
+        report.events += events.len();
+        fresh.replay(async |conn| replay.run(conn, &events, &mut report.differences).await).await?;
+        progress(report.events);
+    }
+    // What this snapshot shows in the tables but has not been sealed yet.
+    let unsealed = unsealed(snapshot.conn(), after + 1).await?;
+    report.events += unsealed.len();
+    fresh
+        .replay(async |conn| {
+            replay.run(conn, &unsealed, &mut report.differences).await?;
+            units::store::derive(conn).await
+        })
+        .await?;
+    compare(snapshot.conn(), fresh.snapshot().await?.conn(), &mut report).await?;
+    Ok(report)
+}
+
+struct Replay {
+    disclosed: HashMap<(Uuid, String), Disclosure>,
+    /// Every record so far, with the personal values that are still disclosed.
+    folded: HashMap<Uuid, Folded>,
+}
+
+impl Replay {
+    async fn run(
+        &mut self,
+        conn: &DatabaseTransaction,
+        events: &[EventRow],
+        differences: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        for event in events {
+            let leaf: Value = serde_json::from_str(&event.leaf).map_err(Error::internal)?;
+            let Some((name, id)) = stream(&leaf) else {
+                differences.push(format!("position {}: names no record", event.seq));
+                continue;
+            };
+            let Some(kind) = rooms::kinds().find(|kind| kind.stream == name) else {
+                differences.push(format!("position {}: unknown kind of record {name}", event.seq));
+                continue;
+            };
+            let folded = self.folded.entry(id).or_default();
+            if let Err(error) = folded.apply(event.seq, &event.leaf) {
+                differences.push(format!("position {}: {error}", event.seq));
+                continue;
+            }
+            let row = self.with_personal_values(id, &leaf, differences);
+            if let Err(error) = (kind.write)(conn, &row, &event.leaf).await {
+                differences.push(format!("position {}: {name}/{id} cannot be replayed: {error}", event.seq));
+            }
+        }
+        super::seal::seal_all(conn).await
+    }
+
+    /// Personal fields keep the value that was disclosed last; an erased one is null.
+    fn with_personal_values(&mut self, id: Uuid, leaf: &Value, differences: &mut Vec<String>) -> Folded {
+        let Some(folded) = self.folded.get_mut(&id) else { return Folded::default() };
+        let event: Option<Uuid> = leaf["id"].as_str().and_then(|id| id.parse().ok());
+        for (field, change) in leaf["changes"].as_object().into_iter().flatten() {
+            let Some(digest) = change.get("$c").map(|pair| &pair[1]) else { continue };
+            let disclosure = event.and_then(|event| self.disclosed.get(&(event, field.clone())));
+            let value = match disclosure {
+                Some(disclosure) if disclosure.digest().ok().as_deref() == digest.as_str() => disclosure.value.clone(),
+                Some(_) => {
+                    differences
+                        .push(format!("{}: the disclosure of {field} does not match its digest", leaf["stream"]));
+                    Value::Null
+                }
+                None => Value::Null,
+            };
+            folded.origin.insert(format!("${field}"), value);
+        }
+        let mut row = folded.clone();
+        let personal = folded.origin.iter().filter_map(|(name, value)| Some((name.strip_prefix('$')?, value)));
+        row.state.extend(
+            personal.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value.clone())),
+        );
+        row
+    }
+}
+
+async fn write<R: Record>(conn: &DatabaseTransaction, folded: &Folded, leaf: &str) -> Result<(), Error> {
+    let record = R::from_state(folded.state.clone(), folded.row.clone()).map_err(Error::internal)?;
+    let day = record.day().unwrap_or_else(|| civil_date(folded.row.updated_at));
+    post(conn, leaf, folded, day).await?;
+    if folded.row.version == 1 {
+        return record.insert_row(conn).await.map_err(translate);
+    }
+    match record.update_row(conn, folded.row.version - 1).await.map_err(translate)? {
+        1 => Ok(()),
+        _ => Err(Error::internal("the version before is not there")),
+    }
+}
+
+async fn post(conn: &DatabaseTransaction, text: &str, folded: &Folded, day: chrono::NaiveDate) -> Result<(), Error> {
+    let leaf: Value = serde_json::from_str(text).map_err(Error::internal)?;
+    let id = |value: &Value| value.as_str().and_then(|id| Uuid::parse_str(id).ok());
+    let (kind, stream_id) = stream(&leaf).ok_or_else(|| Error::internal("a leaf names no record"))?;
+    let backend = conn.get_database_backend();
+    let sql = format!(
+        "INSERT INTO audit_inbox (event_id, stream_type, stream_id, stream_ver, event_type, actor_id, unit_id, scope_id, \
+         corr_id, at, day, leaf, leaf_hash) VALUES ({})",
+        placeholders(backend, 1, 13)
+    );
+    let values: [SqlValue; 13] = [
+        id(&leaf["id"]).into(),
+        kind.into(),
+        stream_id.into(),
+        folded.row.version.into(),
+        leaf["type"].as_str().unwrap_or_default().into(),
+        id(&leaf["actor"]["id"]).into(),
+        id(&leaf["unit"]).into(),
+        id(&leaf["scope"]).into(),
+        leaf["corr"].as_str().unwrap_or_default().into(),
+        folded.row.updated_at.into(),
+        day.into(),
+        text.into(),
+        leaf_hash(text).to_vec().into(),
+    ];
+    conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map(drop).map_err(translate)
+}
+
+/// Every row as one JSON object, the common columns under `$`.
+async fn rows<R: Record>(conn: &DatabaseTransaction) -> Result<Rows, Error> {
+    let mut rows = Rows::new();
+    for record in R::all(conn).await.map_err(translate)? {
+        let row = record.row();
+        let mut state = record.state()?;
+        state.insert(
+            "$".to_owned(),
+            json!({
+                "version": row.version,
+                "tip": hex(&row.tip),
+                "commitments": row.commitments,
+                "created_at": row.created_at,
+                "updated_at": row.updated_at,
+            }),
+        );
+        rows.insert(row.id, Value::Object(state));
+    }
+    Ok(rows)
+}
+
+async fn compare(live: &DatabaseTransaction, fresh: &DatabaseTransaction, report: &mut Report) -> Result<(), Error> {
+    for kind in rooms::kinds() {
+        let (served, rebuilt) = ((kind.rows)(live).await?, (kind.rows)(fresh).await?);
+        report.records += rebuilt.len();
+        let ids: BTreeSet<Uuid> = served.keys().chain(rebuilt.keys()).copied().collect();
+        for id in ids {
+            let name = format!("{}/{id}", kind.stream);
+            match (served.get(&id), rebuilt.get(&id)) {
+                (Some(table), Some(log)) => differing(&name, table, log, &mut report.differences),
+                (Some(_), None) => report.differences.push(format!("{name}: in the table, not in the log")),
+                _ => report.differences.push(format!("{name}: in the log, not in the table")),
+            }
+        }
+    }
+    let (served, rebuilt) = (units::store::derived(live).await?, units::store::derived(fresh).await?);
+    for row in served.symmetric_difference(&rebuilt) {
+        let place =
+            if served.contains(row) { "in the table, not derived from the log" } else { "missing from the table" };
+        report.differences.push(format!("{row}: {place}"));
+    }
+    documents(live, &mut report.differences).await
+}
+
+fn differing(name: &str, table: &Value, log: &Value, differences: &mut Vec<String>) {
+    let empty = Map::new();
+    let (table, log) = (table.as_object().unwrap_or(&empty), log.as_object().unwrap_or(&empty));
+    let fields: BTreeSet<&String> = table.keys().chain(log.keys()).collect();
+    for field in fields {
+        let (in_table, in_log) = (table.get(field), log.get(field));
+        if in_table != in_log {
+            // Personal values stay out of the report: whether they differ is enough.
+            differences.push(format!("{name}: {field} differs between table and log"));
+        }
+    }
+}
+
+#[derive(FromQueryResult)]
+struct DocumentRow {
+    sha256: String,
+    body: String,
+}
+
+/// A document is named by its hash.
+async fn documents(conn: &DatabaseTransaction, differences: &mut Vec<String>) -> Result<(), Error> {
+    let statement = Statement::from_string(conn.get_database_backend(), "SELECT sha256, body FROM document");
+    for row in DocumentRow::find_by_statement(statement).all(conn).await.map_err(translate)? {
+        if hex(&sha256(row.body.as_bytes())) != row.sha256 {
+            differences.push(format!("document/{}: its content has another hash", row.sha256));
+        }
+    }
+    Ok(())
+}
+
+async fn disclosed(conn: &DatabaseTransaction) -> Result<HashMap<(Uuid, String), Disclosure>, Error> {
+    let rows = store::disclosures(conn).await?;
+    let entry = |row: store::DisclosureRow| {
+        let disclosure = Disclosure { salt: row.salt, path: row.path.clone(), value: row.value };
+        ((row.event_id, row.path), disclosure)
+    };
+    Ok(rows.into_iter().map(entry).collect())
+}
+
+#[derive(FromQueryResult)]
+struct UnsealedRow {
+    leaf: String,
+}
+
+async fn unsealed(conn: &DatabaseTransaction, next: i64) -> Result<Vec<EventRow>, Error> {
+    let statement =
+        Statement::from_string(conn.get_database_backend(), "SELECT leaf FROM audit_inbox ORDER BY inbox_id");
+    let rows = UnsealedRow::find_by_statement(statement).all(conn).await.map_err(translate)?;
+    Ok((next..).zip(rows).map(|(seq, row)| EventRow { seq, leaf: row.leaf }).collect())
+}

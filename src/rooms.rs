@@ -1,0 +1,41 @@
+//! The only list of rooms: routes, operations and kinds of record.
+
+use crate::http::{Operation, Routes};
+use crate::log::rebuild::Kind;
+use crate::{grants, http, log, units};
+
+/// A noun of the domain.
+pub struct Room {
+    /// Its routes under `/v1`.
+    pub routes: Routes,
+    /// What the contract says of its operations.
+    pub operations: &'static [Operation],
+    /// Its records.
+    pub kinds: &'static [Kind],
+}
+
+/// Every room, in reading order.
+pub const ROOMS: &[Room] = &[
+    Room {
+        routes: units::http::routes,
+        operations: units::http::OPERATIONS,
+        kinds: &[Kind::of::<units::store::unit::Model>(), Kind::of::<units::store::succession::Model>()],
+    },
+    Room {
+        routes: grants::http::routes,
+        operations: grants::http::OPERATIONS,
+        kinds: &[Kind::of::<grants::store::account::Model>(), Kind::of::<grants::store::role_grant::Model>()],
+    },
+    Room { routes: log::http::routes, operations: log::http::OPERATIONS, kinds: &[] },
+    Room { routes: http::health::routes, operations: http::health::OPERATIONS, kinds: &[] },
+];
+
+/// Every operation that needs a permission.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    ROOMS.iter().flat_map(|room| room.operations)
+}
+
+/// Every kind of record.
+pub fn kinds() -> impl Iterator<Item = &'static Kind> {
+    ROOMS.iter().flat_map(|room| room.kinds)
+}

@@ -1,0 +1,295 @@
+//! A unit is whoever acts or is acted upon: province, commune, village, agency, enterprise. Its
+//! identity is a UUID; code, name, kind, parent and area class are dated and may change, and codes
+//! were reused crosswise on 1 July 2025, so nothing is ever joined on them. Units succeed one
+//! another by typed edges.
+//!
+//! Dates are civil dates, inclusive at both ends.
+
+use chrono::NaiveDate;
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::error::{Error, Fault};
+use crate::words;
+
+pub mod closure;
+pub mod http;
+pub mod store;
+
+words! {
+    /// What a unit is (plan III.1, III.2).
+    pub enum UnitKind {
+        /// Tỉnh.
+        Province = "province",
+        /// Huyện.
+        District = "district",
+        /// Xã.
+        Commune = "commune",
+        /// Thị trấn.
+        Township = "township",
+        /// Bản, xóm.
+        Village = "village",
+        /// Cơ quan.
+        Agency = "agency",
+        /// Mặt trận Tổ quốc, đoàn thể.
+        FrontOrMassOrg = "front_or_mass_org",
+        /// Đơn vị lực lượng vũ trang nhân dân.
+        ArmedForceUnit = "armed_force_unit",
+        /// Tổ chức xã hội - nghề nghiệp.
+        SocioProfessionalOrg = "socio_professional_org",
+        /// Đơn vị khác.
+        Unit = "unit",
+        /// Doanh nghiệp.
+        Enterprise = "enterprise",
+        /// Hợp tác xã.
+        Cooperative = "cooperative",
+    }
+}
+
+words! {
+    /// Area class of ethnic-minority and mountain areas (QĐ 861/QĐ-TTg, QĐ 612/QĐ-UBDT).
+    pub enum AreaClass {
+        /// Khu vực I.
+        I = "I",
+        /// Khu vực II.
+        II = "II",
+        /// Khu vực III.
+        III = "III",
+        /// Outside the three areas.
+        None = "none",
+        /// Thôn, bản đặc biệt khó khăn.
+        SpecialVillage = "special_village",
+    }
+}
+
+words! {
+    /// How units follow one another.
+    pub enum SuccessionKind {
+        /// Several become one.
+        Merge = "merge",
+        /// One becomes several.
+        Split = "split",
+        /// One becomes one under another identity.
+        Rename = "rename",
+        /// One ends without a successor.
+        Abolish = "abolish",
+    }
+}
+
+/// A value with the days on which it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dated<T> {
+    /// The value.
+    pub value: T,
+    /// First day.
+    pub from: NaiveDate,
+    /// Last day; open if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<NaiveDate>,
+}
+
+impl<T> Dated<T> {
+    /// True if the value holds on `day`.
+    pub fn holds(&self, day: NaiveDate) -> bool {
+        self.from <= day && self.to.is_none_or(|to| day <= to)
+    }
+}
+
+/// The value that holds on `day`.
+pub fn at<T>(history: &[Dated<T>], day: NaiveDate) -> Option<&T> {
+    history.iter().find(|dated| dated.holds(day)).map(|dated| &dated.value)
+}
+
+/// Everything that is said of a unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "names": [{ "value": "Bản Mẫu", "from": "2021-01-01" }],
+    "kinds": [{ "value": "village", "from": "2021-01-01" }],
+    "parents": [{ "value": "01900000-0000-7000-8000-000000000001", "from": "2021-01-01" }],
+    "exists_from": "2021-01-01"
+}))]
+pub struct UnitDraft {
+    /// Official codes; strings, because they have leading zeros.
+    #[serde(default)]
+    #[garde(length(max = 50))]
+    #[schema(max_items = 50)]
+    pub codes: Vec<Dated<String>>,
+    /// Names.
+    #[garde(length(min = 1, max = 50))]
+    #[schema(min_items = 1, max_items = 50)]
+    pub names: Vec<Dated<String>>,
+    /// Kinds.
+    #[garde(length(min = 1, max = 50))]
+    #[schema(min_items = 1, max_items = 50)]
+    pub kinds: Vec<Dated<UnitKind>>,
+    /// Parents; a province has none.
+    #[serde(default)]
+    #[garde(length(max = 50))]
+    #[schema(max_items = 50)]
+    pub parents: Vec<Dated<Uuid>>,
+    /// Area classes; none known is an empty list, not `none`.
+    #[serde(default)]
+    #[garde(length(max = 50))]
+    #[schema(max_items = 50)]
+    pub area_classes: Vec<Dated<AreaClass>>,
+    /// First day of the unit's life, or the first day from which it is known.
+    #[garde(skip)]
+    pub exists_from: NaiveDate,
+    /// Last day of its life.
+    #[serde(default)]
+    #[garde(skip)]
+    pub exists_to: Option<NaiveDate>,
+    /// True for demonstration data.
+    #[serde(default)]
+    #[garde(skip)]
+    pub fictitious: bool,
+}
+
+/// The longest name or code, in characters.
+const LONGEST: usize = 200;
+
+impl UnitDraft {
+    /// Every rule that the draft breaks.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut faults = Vec::new();
+        overlaps(&self.codes, "/codes", &mut faults);
+        overlaps(&self.names, "/names", &mut faults);
+        overlaps(&self.kinds, "/kinds", &mut faults);
+        overlaps(&self.parents, "/parents", &mut faults);
+        overlaps(&self.area_classes, "/area_classes", &mut faults);
+        for (list, pointer) in [(&self.codes, "/codes"), (&self.names, "/names")] {
+            for (index, dated) in list.iter().enumerate() {
+                let length = dated.value.chars().count();
+                if length == 0 || length > LONGEST || dated.value.trim() != dated.value {
+                    let vi = "cần từ 1 đến 200 ký tự, không có khoảng trắng ở hai đầu";
+                    let en = "needs 1 to 200 characters without spaces at the ends";
+                    faults.push(Fault::new(format!("{pointer}/{index}/value"), vi, en));
+                }
+            }
+        }
+        if self.exists_to.is_some_and(|to| to < self.exists_from) {
+            faults.push(Fault::new("/exists_to", "trước ngày bắt đầu", "is before the first day"));
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Error::new(crate::error::Code::InvalidValue).with(faults)) }
+    }
+}
+
+fn overlaps<T>(history: &[Dated<T>], pointer: &str, faults: &mut Vec<Fault>) {
+    for (index, dated) in history.iter().enumerate() {
+        if dated.to.is_some_and(|to| to < dated.from) {
+            faults.push(Fault::new(format!("{pointer}/{index}/to"), "trước ngày bắt đầu", "is before the first day"));
+        }
+        let next = history.get(index + 1);
+        if next.is_some_and(|next| dated.to.is_none_or(|to| next.from <= to)) {
+            let vi = "các khoảng thời gian phải theo thứ tự và không chồng nhau";
+            faults.push(Fault::new(format!("{pointer}/{}", index + 1), vi, "periods must be in order and not overlap"));
+        }
+    }
+}
+
+/// One act by which units follow one another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "kind": "abolish", "effective_on": "2030-01-01",
+    "predecessors": ["01900000-0000-7000-8000-000000000001"], "successors": [], "basis": "Nghị quyết mẫu"
+}))]
+pub struct SuccessionDraft {
+    /// The kind of act.
+    #[garde(skip)]
+    pub kind: SuccessionKind,
+    /// First day of the successors.
+    #[garde(skip)]
+    pub effective_on: NaiveDate,
+    /// Units that end the day before.
+    #[garde(length(min = 1, max = 100))]
+    #[schema(min_items = 1, max_items = 100)]
+    pub predecessors: Vec<Uuid>,
+    /// Units that follow.
+    #[garde(length(max = 100))]
+    #[schema(max_items = 100)]
+    pub successors: Vec<Uuid>,
+    /// The act's legal basis.
+    #[garde(length(chars, min = 1, max = 500))]
+    #[schema(min_length = 1, max_length = 500)]
+    pub basis: String,
+}
+
+impl SuccessionDraft {
+    /// Refuses what the kind does not allow.
+    pub fn check(&self) -> Result<(), Error> {
+        let (before, after) = (self.predecessors.len(), self.successors.len());
+        let fits = match self.kind {
+            SuccessionKind::Merge => before >= 2 && after == 1,
+            SuccessionKind::Split => before == 1 && after >= 2,
+            SuccessionKind::Rename => before == 1 && after == 1,
+            SuccessionKind::Abolish => before == 1 && after == 0,
+        };
+        let shared = self.predecessors.iter().any(|unit| self.successors.contains(unit));
+        if fits && !shared {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "/successors",
+            "số đơn vị trước và sau không khớp với loại thay đổi",
+            "the numbers of predecessors and successors do not fit the kind",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn draft() -> UnitDraft {
+        serde_json::from_value(serde_json::json!({
+            "names": [{ "value": "Bản Mẫu", "from": "2021-01-01" }],
+            "kinds": [{ "value": "village", "from": "2021-01-01" }],
+            "exists_from": "2021-01-01"
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn periods_are_in_order_and_do_not_overlap() {
+        let mut unit = draft();
+        assert!(unit.check().is_ok());
+        unit.names.push(Dated { value: "Bản Khác".into(), from: day("2022-01-01"), to: None });
+        assert!(unit.check().is_err(), "the first name never ends");
+        unit.names[0].to = Some(day("2021-12-31"));
+        assert!(unit.check().is_ok());
+        assert_eq!(at(&unit.names, day("2021-12-31")).map(String::as_str), Some("Bản Mẫu"));
+        assert_eq!(at(&unit.names, day("2022-01-01")).map(String::as_str), Some("Bản Khác"));
+        assert_eq!(at(&unit.names, day("2020-12-31")), None);
+    }
+
+    #[test]
+    fn the_kind_of_an_act_fixes_its_numbers() {
+        let act = |kind, before: u128, after: u128| SuccessionDraft {
+            kind,
+            effective_on: day("2025-07-01"),
+            predecessors: (0..before).map(Uuid::from_u128).collect(),
+            successors: (100..100 + after).map(Uuid::from_u128).collect(),
+            basis: "x".into(),
+        };
+        for (kind, before, after, fits) in [
+            (SuccessionKind::Merge, 3, 1, true),
+            (SuccessionKind::Merge, 1, 1, false),
+            (SuccessionKind::Split, 1, 2, true),
+            (SuccessionKind::Split, 2, 2, false),
+            (SuccessionKind::Rename, 1, 1, true),
+            (SuccessionKind::Abolish, 1, 0, true),
+            (SuccessionKind::Abolish, 1, 1, false),
+        ] {
+            assert_eq!(act(kind, before, after).check().is_ok(), fits, "{kind} {before} {after}");
+        }
+    }
+}

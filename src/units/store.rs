@@ -1,0 +1,377 @@
+//! Units and successions in SQL, and the two tables derived from them.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement, Value as SqlValue,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::closure::{Cover, Edge, closure};
+use super::{AreaClass, Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind};
+use crate::db::constraint::{placeholders, translate};
+use crate::db::{Event, Record, WriteTx, list};
+use crate::error::{Code, Error};
+use crate::http::page::{Found, Slice};
+use crate::record;
+use crate::text::fold;
+
+record! {
+    /// A unit with its dated attributes.
+    unit in "unit", unit: |row| Some(row.id), campaign: |_| None, day: |_| None, {
+        public codes: Json,
+        public names: Json,
+        public kinds: Json,
+        public parents: Json,
+        public area_classes: Json,
+        public exists_from: Date,
+        public exists_to: Option<Date>,
+        public fictitious: bool,
+    }
+}
+
+record! {
+    /// An act by which units follow one another.
+    succession in "succession", unit: |_| None, campaign: |_| None, day: |_| None, {
+        public kind: String,
+        public effective_on: Date,
+        public predecessors: Json,
+        public successors: Json,
+        public basis: String,
+    }
+}
+
+impl unit::Model {
+    /// A row that says what the draft says.
+    pub fn from_draft(id: Uuid, draft: &UnitDraft) -> Result<Self, Error> {
+        Ok(Self {
+            id,
+            version: 0,
+            tip: Vec::new(),
+            commitments: Value::Null,
+            created_at: 0,
+            updated_at: 0,
+            codes: json(&draft.codes)?,
+            names: json(&draft.names)?,
+            kinds: json(&draft.kinds)?,
+            parents: json(&draft.parents)?,
+            area_classes: json(&draft.area_classes)?,
+            exists_from: draft.exists_from,
+            exists_to: draft.exists_to,
+            fictitious: draft.fictitious,
+        })
+    }
+
+    /// What the row says.
+    pub fn draft(&self) -> Result<UnitDraft, Error> {
+        Ok(UnitDraft {
+            codes: typed(&self.codes)?,
+            names: typed(&self.names)?,
+            kinds: typed(&self.kinds)?,
+            parents: typed(&self.parents)?,
+            area_classes: typed(&self.area_classes)?,
+            exists_from: self.exists_from,
+            exists_to: self.exists_to,
+            fictitious: self.fictitious,
+        })
+    }
+}
+
+impl succession::Model {
+    /// A row that says what the draft says.
+    pub fn from_draft(id: Uuid, draft: &SuccessionDraft) -> Result<Self, Error> {
+        Ok(Self {
+            id,
+            version: 0,
+            tip: Vec::new(),
+            commitments: Value::Null,
+            created_at: 0,
+            updated_at: 0,
+            kind: draft.kind.as_str().to_owned(),
+            effective_on: draft.effective_on,
+            predecessors: json(&draft.predecessors)?,
+            successors: json(&draft.successors)?,
+            basis: draft.basis.clone(),
+        })
+    }
+
+    /// What the row says.
+    pub fn draft(&self) -> Result<SuccessionDraft, Error> {
+        Ok(SuccessionDraft {
+            kind: SuccessionKind::parse(&self.kind).ok_or_else(|| Error::internal("an unknown kind of succession"))?,
+            effective_on: self.effective_on,
+            predecessors: typed(&self.predecessors)?,
+            successors: typed(&self.successors)?,
+            basis: self.basis.clone(),
+        })
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Value, Error> {
+    serde_json::to_value(value).map_err(Error::internal)
+}
+
+fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
+    serde_json::from_value(value.clone()).map_err(Error::internal)
+}
+
+/// What a list of units is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this kind on `as_of`.
+    pub kind: Option<UnitKind>,
+    /// Of this area class on `as_of`.
+    pub area_class: Option<AreaClass>,
+    /// Covered by this unit on `as_of`, succession included.
+    pub within: Option<Uuid>,
+    /// The day on which kind, class and place are judged.
+    pub as_of: Option<NaiveDate>,
+    /// With an event at this position or later.
+    pub changed_since: Option<i64>,
+}
+
+/// One page of units.
+pub async fn page(
+    conn: &impl ConnectionTrait,
+    filter: &Filter,
+    today: NaiveDate,
+    slice: Slice,
+) -> Result<Found<unit::Model>, Error> {
+    let day = filter.as_of.unwrap_or(today);
+    let mut select = unit::Entity::find();
+    if let Some(kind) = filter.kind {
+        select = select.filter(has_attribute("kind", kind.as_str(), day));
+    }
+    if let Some(class) = filter.area_class {
+        select = select.filter(has_attribute("area_class", class.as_str(), day));
+    }
+    if let Some(within) = filter.within {
+        let scope = crate::auth::Scope::Units { units: vec![within], today };
+        select = select.filter(covered(&scope, day));
+    }
+    if filter.as_of.is_some() {
+        select = select.filter(unit::Column::ExistsFrom.lte(day));
+        select = select.filter(unit::Column::ExistsTo.is_null().or(unit::Column::ExistsTo.gte(day)));
+    }
+    if let Some(position) = filter.changed_since {
+        select = select.filter(list::changed_since("unit", position));
+    }
+    list::page(conn, select, unit::Column::Id, slice).await
+}
+
+fn has_attribute(attribute: &str, value: &str, day: NaiveDate) -> SimpleExpr {
+    let column = |name: &str| Expr::col((Alias::new("a"), Alias::new(name)));
+    let mut query = Query::select();
+    query
+        .expr(Expr::val(1))
+        .from_as(Alias::new("unit_attribute"), Alias::new("a"))
+        .and_where(column("unit_id").eq(Expr::col((Alias::new("unit"), Alias::new("id")))))
+        .and_where(column("attribute").eq(attribute))
+        .and_where(column("value").eq(value))
+        .and_where(column("valid_from").lte(day))
+        .and_where(column("valid_to").is_null().or(column("valid_to").gte(day)));
+    Expr::exists(query)
+}
+
+fn covered(scope: &crate::auth::Scope, day: NaiveDate) -> SimpleExpr {
+    let crate::auth::Scope::Units { units, today } = scope else { return Expr::val(1).eq(1) };
+    let column = |name: &str| Expr::col((Alias::new("c"), Alias::new(name)));
+    let mut query = Query::select();
+    query
+        .expr(Expr::val(1))
+        .from_as(Alias::new("unit_closure"), Alias::new("c"))
+        .and_where(column("descendant_id").eq(Expr::col((Alias::new("unit"), Alias::new("id")))))
+        .and_where(column("ancestor_id").is_in(units.iter().copied()))
+        .and_where(column("valid_from").lte(day))
+        .and_where(column("valid_to").gte(day))
+        .and_where(column("effective_from").lte(*today));
+    Expr::exists(query)
+}
+
+/// One way in which a code or name stands for a unit.
+#[derive(Clone, Debug, FromQueryResult, Serialize, utoipa::ToSchema)]
+pub struct Candidate {
+    /// The unit.
+    pub unit_id: Uuid,
+    /// `code` or `name`.
+    #[schema(max_length = 20)]
+    pub attribute: String,
+    /// The code or name.
+    #[schema(max_length = 200)]
+    pub value: String,
+    /// First day.
+    pub valid_from: NaiveDate,
+    /// Last day; open if null.
+    pub valid_to: Option<NaiveDate>,
+}
+
+/// Every unit that ever bore this code or name (without regard to case and diacritics).
+pub async fn candidates(conn: &impl ConnectionTrait, attribute: &str, value: &str) -> Result<Vec<Candidate>, Error> {
+    let backend = conn.get_database_backend();
+    let [a, b] = [1, 2].map(|n| placeholders(backend, n, 1));
+    let sql = format!(
+        "SELECT unit_id, attribute, value, valid_from, valid_to FROM unit_attribute \
+         WHERE attribute = {a} AND folded = {b} ORDER BY valid_from, unit_id LIMIT 100"
+    );
+    let values: [SqlValue; 2] = [attribute.into(), fold(value).into()];
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    Candidate::find_by_statement(statement).all(conn).await.map_err(translate)
+}
+
+/// The row, to be changed in this transaction.
+pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<unit::Model, Error> {
+    unit::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// One unit.
+pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<unit::Model>, Error> {
+    unit::Model::find(conn, id).await.map_err(translate)
+}
+
+/// Every unit, by id.
+pub async fn all(conn: &impl ConnectionTrait) -> Result<Vec<unit::Model>, Error> {
+    unit::Entity::find().order_by_asc(unit::Column::Id).all(conn).await.map_err(translate)
+}
+
+/// Every succession, by id.
+pub async fn successions(conn: &impl ConnectionTrait) -> Result<Vec<succession::Model>, Error> {
+    succession::Entity::find().order_by_asc(succession::Column::Id).all(conn).await.map_err(translate)
+}
+
+/// Units are changed one after another: the derived tables depend on all of them.
+pub async fn lock_room(tx: &WriteTx<'_>) -> Result<(), Error> {
+    tx.lock("units").await
+}
+
+/// Writes a new unit. Call [`derive`] once afterwards.
+pub async fn register(tx: &WriteTx<'_>, id: Uuid, draft: &UnitDraft) -> Result<unit::Model, Error> {
+    tx.insert(unit::Model::from_draft(id, draft)?, Event::new("unit.registered")).await
+}
+
+/// Replaces what is said of a unit. Call [`derive`] once afterwards.
+pub async fn amend(
+    tx: &WriteTx<'_>,
+    old: &unit::Model,
+    draft: &UnitDraft,
+    event: Event<'_>,
+) -> Result<unit::Model, Error> {
+    tx.update(old, unit::Model::from_draft(old.id, draft)?, event).await
+}
+
+/// Writes a new succession. Call [`derive`] once afterwards.
+pub async fn record_succession(
+    tx: &WriteTx<'_>,
+    id: Uuid,
+    draft: &SuccessionDraft,
+) -> Result<succession::Model, Error> {
+    tx.insert(succession::Model::from_draft(id, draft)?, Event::new("succession.recorded")).await
+}
+
+/// Computes both derived tables anew.
+pub async fn derive(conn: &impl ConnectionTrait) -> Result<(), Error> {
+    let units = all(conn).await?;
+    let mut parents = BTreeMap::new();
+    let mut attributes = Vec::new();
+    for unit in &units {
+        let draft = unit.draft()?;
+        attributes.extend(attribute_rows(unit.id, &draft));
+        parents.insert(unit.id, draft.parents);
+    }
+    let mut edges = Vec::new();
+    for succession in successions(conn).await? {
+        let draft = succession.draft()?;
+        for predecessor in &draft.predecessors {
+            for successor in &draft.successors {
+                edges.push(Edge { predecessor: *predecessor, successor: *successor, on: draft.effective_on });
+            }
+        }
+    }
+    let covers = closure(&parents, &edges).map_err(|cycle| {
+        let (vi, en) = ("đơn vị nằm dưới chính nó", "the unit would stand below itself");
+        Error::invalid("/parents", vi, en).member("unit", cycle.0.to_string())
+    })?;
+    for table in ["unit_attribute", "unit_closure"] {
+        conn.execute_unprepared(&format!("DELETE FROM {table}")).await.map_err(translate)?;
+    }
+    insert(conn, "unit_attribute (unit_id, attribute, value, folded, valid_from, valid_to)", 6, attributes).await?;
+    let covers = covers.iter().map(cover_row).collect();
+    insert(conn, "unit_closure (ancestor_id, descendant_id, valid_from, valid_to, effective_from)", 5, covers).await
+}
+
+fn attribute_rows(id: Uuid, draft: &UnitDraft) -> Vec<Vec<SqlValue>> {
+    fn row<T>(id: Uuid, attribute: &str, dated: &Dated<T>, value: &str) -> Vec<SqlValue> {
+        vec![id.into(), attribute.into(), value.into(), fold(value).into(), dated.from.into(), dated.to.into()]
+    }
+    let codes = draft.codes.iter().map(|dated| row(id, "code", dated, &dated.value));
+    let names = draft.names.iter().map(|dated| row(id, "name", dated, &dated.value));
+    let kinds = draft.kinds.iter().map(|dated| row(id, "kind", dated, dated.value.as_str()));
+    let classes = draft.area_classes.iter().map(|dated| row(id, "area_class", dated, dated.value.as_str()));
+    codes.chain(names).chain(kinds).chain(classes).collect()
+}
+
+fn cover_row(cover: &Cover) -> Vec<SqlValue> {
+    vec![
+        cover.ancestor.into(),
+        cover.descendant.into(),
+        cover.from.into(),
+        cover.to.into(),
+        cover.effective_from.into(),
+    ]
+}
+
+async fn insert(
+    conn: &impl ConnectionTrait,
+    into: &str,
+    columns: usize,
+    rows: Vec<Vec<SqlValue>>,
+) -> Result<(), Error> {
+    let backend = conn.get_database_backend();
+    for chunk in rows.chunks(500) {
+        let groups: Vec<String> =
+            (0..chunk.len()).map(|n| format!("({})", placeholders(backend, n * columns + 1, columns))).collect();
+        let sql = format!("INSERT INTO {into} VALUES {}", groups.join(", "));
+        let values: Vec<SqlValue> = chunk.iter().flatten().cloned().collect();
+        conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(translate)?;
+    }
+    Ok(())
+}
+
+/// Every row of the derived tables, as a line of text.
+pub async fn derived(conn: &impl ConnectionTrait) -> Result<std::collections::BTreeSet<String>, Error> {
+    #[derive(FromQueryResult)]
+    struct AttributeRow {
+        unit_id: Uuid,
+        attribute: String,
+        value: String,
+        folded: String,
+        valid_from: NaiveDate,
+        valid_to: Option<NaiveDate>,
+    }
+    #[derive(FromQueryResult)]
+    struct CoverRow {
+        ancestor_id: Uuid,
+        descendant_id: Uuid,
+        valid_from: NaiveDate,
+        valid_to: NaiveDate,
+        effective_from: NaiveDate,
+    }
+    let backend = conn.get_database_backend();
+    let sql = "SELECT unit_id, attribute, value, folded, valid_from, valid_to FROM unit_attribute";
+    let attributes = AttributeRow::find_by_statement(Statement::from_string(backend, sql)).all(conn).await;
+    let attributes = attributes.map_err(translate)?.into_iter().map(|row| {
+        let AttributeRow { unit_id, attribute, value, folded, valid_from, valid_to } = row;
+        format!("unit_attribute {unit_id} {attribute} {value} {folded} {valid_from} {valid_to:?}")
+    });
+    let sql = "SELECT ancestor_id, descendant_id, valid_from, valid_to, effective_from FROM unit_closure";
+    let covers = CoverRow::find_by_statement(Statement::from_string(backend, sql)).all(conn).await;
+    let covers = covers.map_err(translate)?.into_iter().map(|row| {
+        let CoverRow { ancestor_id, descendant_id, valid_from, valid_to, effective_from } = row;
+        format!("unit_closure {ancestor_id} {descendant_id} {valid_from} {valid_to} {effective_from}")
+    });
+    Ok(attributes.chain(covers).collect())
+}

@@ -1,0 +1,138 @@
+//! A database for one test: a file, or a copy of a migrated template on the PostgreSQL server.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use sea_orm::{ConnectionTrait, Database as Sea, DatabaseConnection, DbBackend, Statement};
+use thidua::db::Db;
+use tokio::sync::OnceCell;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+pub struct Database {
+    pub engine: Engine,
+    pub url: String,
+    /// Removed with the test.
+    _directory: Option<tempfile::TempDir>,
+    name: String,
+}
+
+/// Where test databases can be created, if anywhere.
+pub fn server() -> Option<&'static str> {
+    static SERVER: OnceLock<Option<String>> = OnceLock::new();
+    let found = SERVER.get_or_init(|| {
+        let url =
+            std::env::var("TEST_DATABASE_URL").unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".into());
+        let address =
+            url.split('@').nth(1).and_then(|rest| rest.split('/').next()).unwrap_or("127.0.0.1:5432").to_owned();
+        let there = std::net::TcpStream::connect(address).is_ok();
+        let required = std::env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
+        assert!(there || !required, "REQUIRE_POSTGRES=1, but no PostgreSQL answers at {url}");
+        // Past the test harness's capture, so that a plain `cargo test` says it in one line.
+        let engines = if there { "SQLite and PostgreSQL" } else { "SQLite only (no PostgreSQL found)" };
+        let _ = writeln!(std::io::stderr(), "engines: {engines}");
+        there.then_some(url)
+    });
+    found.as_deref()
+}
+
+impl Database {
+    pub async fn create(engine: Engine) -> Option<Self> {
+        match engine {
+            Engine::Sqlite => Some(Self::sqlite().await),
+            Engine::Postgres => match server() {
+                Some(server) => Some(Self::postgres(server).await),
+                None => None,
+            },
+        }
+    }
+
+    async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("test.db").display());
+        let db = Db::connect(&url).await.unwrap();
+        db.migrate().await.unwrap();
+        db.close().await;
+        Self { engine: Engine::Sqlite, url, _directory: Some(directory), name: String::new() }
+    }
+
+    async fn postgres(server: &str) -> Self {
+        static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+        let template = TEMPLATE.get_or_init(|| template(server)).await;
+        let admin = admin(server).await;
+        let name = format!("thidua_test_{}", thidua::id::new_id().simple());
+        // Copying needs the template to itself for a moment.
+        let sql = "SELECT pg_advisory_lock(740001)";
+        execute(&admin, sql).await;
+        execute(&admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        execute(&admin, "SELECT pg_advisory_unlock(740001)").await;
+        admin.close().await.unwrap();
+        Self { engine: Engine::Postgres, url: with_database(server, &name), _directory: None, name }
+    }
+
+    pub async fn connect(&self) -> Db {
+        Db::connect(&self.url).await.unwrap()
+    }
+
+    /// A connection that knows nothing of the door: what a database administrator has.
+    pub async fn raw(&self) -> DatabaseConnection {
+        Sea::connect(&self.url).await.unwrap()
+    }
+
+    pub async fn remove(self) {
+        if let (Engine::Postgres, Some(server)) = (self.engine, server()) {
+            let admin = admin(server).await;
+            execute(&admin, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await;
+            admin.close().await.unwrap();
+        }
+    }
+}
+
+/// The migrated template of this very schema; made once, whoever comes first.
+async fn template(server: &str) -> String {
+    let name = format!("thidua_template_{}", schema_digest());
+    let admin = admin(server).await;
+    execute(&admin, "SELECT pg_advisory_lock(740001)").await;
+    let exists = format!("SELECT 1 AS one FROM pg_database WHERE datname = '{name}'");
+    let statement = Statement::from_string(DbBackend::Postgres, exists);
+    if admin.query_one_raw(statement).await.unwrap().is_none() {
+        let draft = format!("{name}_draft");
+        execute(&admin, &format!("DROP DATABASE IF EXISTS {draft} WITH (FORCE)")).await;
+        execute(&admin, &format!("CREATE DATABASE {draft}")).await;
+        let db = Db::connect(&with_database(server, &draft)).await.unwrap();
+        db.migrate().await.unwrap();
+        db.close().await;
+        execute(&admin, &format!("ALTER DATABASE {draft} RENAME TO {name}")).await;
+    }
+    execute(&admin, "SELECT pg_advisory_unlock(740001)").await;
+    admin.close().await.unwrap();
+    name
+}
+
+fn schema_digest() -> String {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("migration/src");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let text: Vec<u8> = files.iter().flat_map(|file| std::fs::read(file).unwrap()).collect();
+    thidua::canonical::hex(&thidua::canonical::sha256(&text))[..16].to_owned()
+}
+
+async fn admin(server: &str) -> DatabaseConnection {
+    let mut options = sea_orm::ConnectOptions::new(server);
+    options.max_connections(1).sqlx_logging(false);
+    Sea::connect(options).await.unwrap()
+}
+
+async fn execute(conn: &DatabaseConnection, sql: &str) {
+    conn.execute_unprepared(sql).await.unwrap();
+}
+
+fn with_database(server: &str, name: &str) -> String {
+    let (base, _) = server.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
+}

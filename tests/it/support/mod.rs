@@ -1,0 +1,247 @@
+//! A world for a test: a database of its own, a running service, people with roles.
+
+pub mod database;
+pub mod http;
+
+use std::time::Duration;
+
+use actix_web::{HttpServer, web};
+use thidua::auth::Role;
+use thidua::auth::sign::{Claims, SigningKey};
+use thidua::auth::token::{Keys, Verifier};
+use thidua::clock::now;
+use thidua::commands::grant;
+use thidua::db::{Db, Outcome, WriteTx};
+use thidua::grants::GrantDraft;
+use thidua::http::Shared;
+use thidua::units::{Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind, store};
+use uuid::Uuid;
+
+pub use database::{Database, Engine};
+pub use http::Person;
+
+pub const ISSUER: &str = "https://idp.test";
+pub const AUDIENCE: &str = "thidua-test";
+
+/// Runs one body on SQLite and on PostgreSQL.
+#[macro_export]
+macro_rules! both_engines {
+    ($($(#[$meta:meta])* async fn $name:ident($world:ident: World) $body:block)+) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[$meta])*
+            async fn body($world: &$crate::support::World) $body
+
+            #[actix_web::test]
+            async fn sqlite() {
+                $crate::support::run($crate::support::Engine::Sqlite, async |world| body(world).await).await;
+            }
+
+            #[actix_web::test]
+            async fn postgres() {
+                $crate::support::run($crate::support::Engine::Postgres, async |world| body(world).await).await;
+            }
+        }
+    )+};
+}
+
+/// Runs `body` in a fresh world, unless the engine is not there and need not be.
+pub async fn run(engine: Engine, body: impl AsyncFnOnce(&World)) {
+    if let Some(database) = Database::create(engine).await {
+        let world = World::new(database).await;
+        body(&world).await;
+        world.end().await;
+    }
+}
+
+/// A running service around a database of its own.
+pub struct World {
+    pub db: Db,
+    pub database: Database,
+    pub base: String,
+    pub client: reqwest::Client,
+    pub units: Units,
+    key: SigningKey,
+    server: actix_web::dev::ServerHandle,
+}
+
+/// The units that every world has: a district whose communes A and B became N on 1 July 2025.
+#[derive(Clone, Copy)]
+pub struct Units {
+    pub province: Uuid,
+    pub district: Uuid,
+    pub commune_a: Uuid,
+    pub commune_b: Uuid,
+    pub commune_n: Uuid,
+    /// Under A until 30 June 2025, then under N.
+    pub village_a: Uuid,
+    /// Under B until 30 June 2025, then under N.
+    pub village_b: Uuid,
+    pub home_affairs: Uuid,
+    pub front: Uuid,
+    pub enterprise: Uuid,
+}
+
+impl World {
+    async fn new(database: Database) -> Self {
+        let db = database.connect().await;
+        let (key, verifier) = keys();
+        let shared = web::Data::new(Shared::new(db.clone(), verifier, None).await.unwrap());
+        db.start_sealer();
+        let server = HttpServer::new(move || thidua::app::app(shared.clone()))
+            .workers(2)
+            .disable_signals()
+            .bind("127.0.0.1:0")
+            .unwrap();
+        let base = format!("http://{}", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        let units = units(&db).await;
+        Self { db, database, base, client, units, key, server: handle }
+    }
+
+    async fn end(self) {
+        self.server.stop(false).await;
+        self.db.close().await;
+        self.database.remove().await;
+    }
+
+    /// A person with this role over this unit.
+    pub async fn person(&self, role: Role, unit: Option<Uuid>) -> Person<'_> {
+        let subject = format!("{role}-{}", unit.map(|unit| unit.to_string()).unwrap_or_default());
+        let draft = GrantDraft {
+            issuer: ISSUER.into(),
+            subject: subject.clone(),
+            label: None,
+            role,
+            unit,
+            valid_from: None,
+            valid_to: None,
+        };
+        let account = grant::give(&self.db, &draft).await.unwrap();
+        Person { world: self, account, token: Some(self.token(&subject)) }
+    }
+
+    /// Somebody without a token.
+    pub fn nobody(&self) -> Person<'_> {
+        Person { world: self, account: Uuid::nil(), token: None }
+    }
+
+    /// A valid token for this subject, whether or not an account stands behind it.
+    pub fn token(&self, subject: &str) -> String {
+        let iat = now() / 1_000_000;
+        let claims = Claims {
+            iss: ISSUER.into(),
+            aud: AUDIENCE.into(),
+            sub: subject.into(),
+            iat,
+            exp: iat + 600,
+            jti: Uuid::nil().to_string(),
+        };
+        self.key.sign(&claims).unwrap()
+    }
+}
+
+fn keys() -> (SigningKey, Verifier) {
+    let new = SigningKey::generate().unwrap();
+    let key = SigningKey::from_pem(new.private_pem.expose(), &new.kid).unwrap();
+    let verifier = Verifier {
+        keys: Keys::from_jwks(&new.jwks).unwrap(),
+        issuer: ISSUER.into(),
+        audience: AUDIENCE.into(),
+        max_lifetime: Duration::from_secs(900),
+    };
+    (key, verifier)
+}
+
+/// A dated value from the first day of 2021.
+pub fn since<T>(value: T) -> Vec<Dated<T>> {
+    vec![Dated { value, from: day("2021-01-01"), to: None }]
+}
+
+pub fn day(text: &str) -> chrono::NaiveDate {
+    text.parse().unwrap()
+}
+
+/// A draft of a unit known since 2021.
+pub fn unit(name: &str, kind: UnitKind, parent: Option<Uuid>) -> UnitDraft {
+    UnitDraft {
+        codes: vec![],
+        names: since(name.to_owned()),
+        kinds: since(kind),
+        parents: parent.map(since).unwrap_or_default(),
+        area_classes: vec![],
+        exists_from: day("2021-01-01"),
+        exists_to: None,
+        fictitious: true,
+    }
+}
+
+async fn units(db: &Db) -> Units {
+    let first: u128 = 0x0190_0000_0000_7000_8000_0000_0000_0000;
+    let ids: Vec<Uuid> = (1..=10).map(|n| Uuid::from_u128(first + n)).collect();
+    let units = Units {
+        province: ids[0],
+        district: ids[1],
+        commune_a: ids[2],
+        commune_b: ids[3],
+        commune_n: ids[4],
+        village_a: ids[5],
+        village_b: ids[6],
+        home_affairs: ids[7],
+        front: ids[8],
+        enterprise: ids[9],
+    };
+    let last_day = Some(day("2025-06-30"));
+    let ended = |draft: UnitDraft| UnitDraft { exists_to: last_day, ..draft };
+    let coded = |mut draft: UnitDraft, code: &str| {
+        let to = draft.exists_to;
+        draft.codes = vec![Dated { value: code.to_owned(), from: draft.exists_from, to }];
+        draft
+    };
+    let moving = |name: &str, before: Uuid| {
+        let mut draft = unit(name, UnitKind::Village, Some(before));
+        draft.parents[0].to = last_day;
+        draft.parents.push(Dated { value: units.commune_n, from: day("2025-07-01"), to: None });
+        draft
+    };
+    let mut new = unit("Xã Mới", UnitKind::Commune, Some(units.province));
+    for list_from in [&mut new.names[0].from, &mut new.kinds[0].from, &mut new.parents[0].from, &mut new.exists_from] {
+        *list_from = day("2025-07-01");
+    }
+    let drafts = [
+        (units.province, unit("Tỉnh Thử", UnitKind::Province, None)),
+        (units.district, ended(unit("Huyện Thử", UnitKind::District, Some(units.province)))),
+        (units.commune_a, coded(ended(unit("Xã Ấ", UnitKind::Commune, Some(units.district))), "03688")),
+        (units.commune_b, coded(ended(unit("Xã Bê", UnitKind::Commune, Some(units.district))), "03682")),
+        (units.commune_n, coded(new, "03688")),
+        (units.village_a, moving("Bản Ấ", units.commune_a)),
+        (units.village_b, moving("Bản Bê", units.commune_b)),
+        (units.home_affairs, unit("Phòng Nội vụ", UnitKind::Agency, Some(units.district))),
+        (units.front, unit("Mặt trận Tổ quốc", UnitKind::FrontOrMassOrg, Some(units.district))),
+        (units.enterprise, unit("Công ty Thử", UnitKind::Enterprise, Some(units.district))),
+    ];
+    let merger = SuccessionDraft {
+        kind: SuccessionKind::Merge,
+        effective_on: day("2025-07-01"),
+        predecessors: vec![units.commune_a, units.commune_b],
+        successors: vec![units.commune_n],
+        basis: "Nghị quyết thử".into(),
+    };
+    db.record(&grant::console(), async |tx: &WriteTx<'_>| {
+        store::lock_room(tx).await?;
+        for (id, draft) in &drafts {
+            store::register(tx, *id, draft).await?;
+        }
+        store::record_succession(tx, thidua::id::new_id(), &merger).await?;
+        store::derive(tx.conn()).await?;
+        Ok(Outcome::Changed(()))
+    })
+    .await
+    .unwrap();
+    units
+}

@@ -1,0 +1,102 @@
+//! Units: registered, amended, succeeded; read as of a day; found by code and name.
+
+use serde_json::json;
+use thidua::auth::Role;
+
+use crate::both_engines;
+
+both_engines! {
+    async fn a_unit_is_registered_read_amended_and_remembered(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let body = json!({
+            "names": [{ "value": "Bản Mới", "from": "2021-01-01" }],
+            "kinds": [{ "value": "village", "from": "2021-01-01" }],
+            "parents": [{ "value": world.units.commune_a, "from": "2021-01-01" }],
+            "exists_from": "2021-01-01"
+        });
+        let made = administrator.create("/v1/units", &body).await.is(201);
+        let path = made.header("location").unwrap().to_owned();
+        let read = administrator.get(&path).await.is(200);
+        assert_eq!(read.etag(), made.etag());
+        assert_eq!(read.json()["name"], "Bản Mới");
+        assert_eq!(read.json()["allowed_actions"], json!(["amend"]));
+
+        let mut unit = read.json()["history"].clone();
+        unit["names"] = json!([
+            { "value": "Bản Mới", "from": "2021-01-01", "to": "2023-12-31" },
+            { "value": "Bản Mới Hơn", "from": "2024-01-01" }
+        ]);
+        let amendment = json!({ "unit": unit, "reason": "Đổi tên" });
+        let amended = administrator.change(&format!("{path}:amend"), &read.etag(), &amendment).await.is(200);
+        assert_eq!(amended.json()["name"], "Bản Mới Hơn");
+        assert_eq!(administrator.get(&format!("{path}?as_of=2022-05-05")).await.json()["name"], "Bản Mới");
+        administrator.change(&format!("{path}:amend"), &read.etag(), &amendment).await.problem(412, "precondition_failed");
+
+        let history = administrator.get(&format!("{path}/events")).await.is(200).json();
+        let types: Vec<&str> = history["items"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap()).collect();
+        assert_eq!(types, ["unit.registered", "unit.amended"]);
+        assert!(history["items"][1]["reason"]["$c"].is_string(), "the reason is committed, not written");
+        assert!(!history.to_string().contains("Đổi tên"));
+    }
+
+    async fn a_code_that_was_reused_needs_a_date(world: World) {
+        let reader = world.person(Role::UnitReporter, Some(world.units.village_a)).await;
+        let refused = reader.get("/v1/units:resolve?code=03688").await.problem(400, "ambiguous_unit").json();
+        let candidates: Vec<&str> =
+            refused["candidates"].as_array().unwrap().iter().map(|c| c["unit_id"].as_str().unwrap()).collect();
+        assert_eq!(candidates, [world.units.commune_a.to_string(), world.units.commune_n.to_string()]);
+        let on = |day: &str| format!("/v1/units:resolve?code=03688&on={day}");
+        assert_eq!(reader.get(&on("2025-06-30")).await.is(200).id(), world.units.commune_a.to_string());
+        assert_eq!(reader.get(&on("2025-07-01")).await.is(200).id(), world.units.commune_n.to_string());
+        assert_eq!(reader.get("/v1/units:resolve?code=03682").await.is(200).id(), world.units.commune_b.to_string());
+        assert_eq!(reader.get("/v1/units:resolve?name=ban+be").await.is(200).id(), world.units.village_b.to_string());
+        reader.get("/v1/units:resolve?code=99999").await.problem(404, "not_found");
+        reader.get("/v1/units:resolve").await.problem(400, "invalid_query");
+    }
+
+    async fn a_succession_ends_its_predecessors_once(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let act = json!({ "kind": "abolish", "effective_on": "2026-01-01",
+            "predecessors": [world.units.enterprise], "successors": [], "basis": "Giải thể" });
+        let first = administrator.create_as("/v1/successions", "key-1", &act).await.is(201);
+        let again = administrator.create_as("/v1/successions", "key-1", &act).await.is(201);
+        assert_eq!(first.text, again.text);
+        assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), (None, Some("true")));
+        let unit = administrator.get(&format!("/v1/units/{}", world.units.enterprise)).await.json();
+        assert_eq!(unit["history"]["exists_to"], "2025-12-31");
+        let types = administrator.get(&format!("/v1/units/{}/events", world.units.enterprise)).await.json();
+        assert_eq!(types["items"].as_array().unwrap().len(), 2, "ended once");
+        let merge = json!({ "kind": "merge", "effective_on": "2026-01-01",
+            "predecessors": [world.units.village_a], "successors": [world.units.village_b], "basis": "x" });
+        administrator.create("/v1/successions", &merge).await.problem(422, "invalid_value");
+    }
+
+    async fn lists_page_both_ways_and_filter_as_of_a_day(world: World) {
+        let reader = world.person(Role::UnitReporter, Some(world.units.village_a)).await;
+        let all = reader.get("/v1/units").await.is(200).json();
+        assert_eq!(all["items"].as_array().unwrap().len(), 10);
+        let names = |page: &serde_json::Value| -> Vec<String> {
+            page["items"].as_array().unwrap().iter().map(|unit| unit["id"].as_str().unwrap().to_owned()).collect()
+        };
+        let first = reader.get("/v1/units?limit=4").await.is(200);
+        assert!(first.header("link").unwrap().contains("rel=\"next\""));
+        let first = first.json();
+        let second = reader.get(&format!("/v1/units?limit=4&cursor={}", first["next_cursor"].as_str().unwrap())).await.json();
+        let third = reader.get(&format!("/v1/units?limit=4&cursor={}", second["next_cursor"].as_str().unwrap())).await.json();
+        assert_eq!([names(&first), names(&second), names(&third)].concat(), names(&all));
+        assert!(third["next_cursor"].is_null() && first["prev_cursor"].is_null());
+        let back = reader.get(&format!("/v1/units?limit=4&cursor={}", third["prev_cursor"].as_str().unwrap())).await.json();
+        assert_eq!(names(&back), names(&second));
+        let other_list = format!("/v1/units?limit=4&kind=village&cursor={}", first["next_cursor"].as_str().unwrap());
+        reader.get(&other_list).await.problem(400, "invalid_cursor");
+
+        let communes = |page: serde_json::Value| names(&page).len();
+        assert_eq!(communes(reader.get("/v1/units?kind=commune&as_of=2024-01-01").await.json()), 2);
+        assert_eq!(communes(reader.get("/v1/units?kind=commune&as_of=2026-01-01").await.json()), 1);
+        let within = format!("/v1/units?unit={}&as_of=2024-01-01&kind=village", world.units.commune_a);
+        assert_eq!(names(&reader.get(&within).await.json()), [world.units.village_a.to_string()]);
+        for bad in ["limit=0", "limit=201", "limit=x", "unknown=1", "kind=castle", "limit=1&limit=2", "as_of=2021-02-30"] {
+            reader.get(&format!("/v1/units?{bad}")).await.problem(400, "invalid_query");
+        }
+    }
+}
