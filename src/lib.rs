@@ -22,6 +22,7 @@ pub mod db;
 pub mod http;
 pub mod log;
 
+pub mod figures;
 pub mod grants;
 pub mod units;
 

@@ -2,7 +2,7 @@
 
 use crate::http::{Operation, Routes};
 use crate::log::rebuild::Kind;
-use crate::{grants, http, log, units};
+use crate::{figures, grants, http, log, units};
 
 /// A noun of the domain.
 pub struct Room {
@@ -25,6 +25,11 @@ pub const ROOMS: &[Room] = &[
         routes: grants::http::routes,
         operations: grants::http::OPERATIONS,
         kinds: &[Kind::of::<grants::store::account::Model>(), Kind::of::<grants::store::role_grant::Model>()],
+    },
+    Room {
+        routes: figures::http::routes,
+        operations: figures::http::OPERATIONS,
+        kinds: &[Kind::of::<figures::store::figure::Model>()],
     },
     Room { routes: log::http::routes, operations: log::http::OPERATIONS, kinds: &[] },
     Room { routes: http::health::routes, operations: http::health::OPERATIONS, kinds: &[] },

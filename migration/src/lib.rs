@@ -13,6 +13,7 @@ pub mod dialect;
 mod m0001_log;
 mod m0002_house;
 mod m0003_units;
+mod m0005_figures;
 
 /// Every migration in the order in which it runs.
 pub struct Migrator;
@@ -20,6 +21,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_log::Migration), Box::new(m0002_house::Migration), Box::new(m0003_units::Migration)]
+        vec![
+            Box::new(m0001_log::Migration),
+            Box::new(m0002_house::Migration),
+            Box::new(m0003_units::Migration),
+            Box::new(m0005_figures::Migration),
+        ]
     }
 }

@@ -25,9 +25,11 @@ pub mod sign;
 pub mod token;
 #[cfg(test)]
 mod token_attacks;
+pub mod transition;
 
 pub use policy::{Needed, Permission, Reach, Role};
 pub use scope::{Place, Scope};
+pub use transition::{Standing, Transition};
 
 /// One grant that is valid today.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,12 @@ impl Caller {
         }
         let units = self.grants.iter().filter(reaching).filter_map(|grant| grant.unit).collect();
         Scope::Units { units, today: self.today }
+    }
+
+    /// The place of a record that the caller may see; 404 otherwise.
+    pub async fn see(&self, conn: &impl sea_orm::ConnectionTrait, unit: Uuid, day: NaiveDate) -> Result<Place, Error> {
+        let place = scope::place(conn, unit, day, self.today).await?;
+        if self.may(Permission::ReadRecords, &place) { Ok(place) } else { Err(Code::NotFound.into()) }
     }
 
     /// 404 if the caller may not see the record, 403 if it may be seen but not touched.

@@ -43,6 +43,8 @@ fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
 fn by_database(error: &dyn sqlx::error::DatabaseError) -> Code {
     match error.kind() {
         ErrorKind::UniqueViolation => return Code::AlreadyExists,
+        // The trigger that stands before each unique key on SQLite (`migration/src/audited.rs`).
+        _ if error.message().starts_with("UNIQUE constraint failed") => return Code::AlreadyExists,
         ErrorKind::ForeignKeyViolation => return Code::InvalidValue,
         _ => {}
     }

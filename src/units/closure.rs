@@ -34,7 +34,7 @@ pub struct Cover {
 }
 
 /// A unit follows another from a day on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
     /// Who ended.
     pub predecessor: Uuid,

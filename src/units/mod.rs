@@ -16,6 +16,7 @@ use crate::words;
 
 pub mod closure;
 pub mod http;
+pub mod lineage;
 pub mod store;
 
 words! {
@@ -220,6 +221,17 @@ pub struct SuccessionDraft {
 }
 
 impl SuccessionDraft {
+    /// Each predecessor with each successor.
+    pub fn edges(&self) -> impl Iterator<Item = closure::Edge> + '_ {
+        self.predecessors.iter().flat_map(move |predecessor| {
+            self.successors.iter().map(move |successor| closure::Edge {
+                predecessor: *predecessor,
+                successor: *successor,
+                on: self.effective_on,
+            })
+        })
+    }
+
     /// Refuses what the kind does not allow.
     pub fn check(&self) -> Result<(), Error> {
         let (before, after) = (self.predecessors.len(), self.successors.len());

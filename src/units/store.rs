@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::closure::{Cover, Edge, closure};
+use super::closure::{Cover, closure};
+use super::lineage::{Life, Lineage};
 use super::{AreaClass, Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind};
 use crate::db::constraint::{placeholders, translate};
 use crate::db::{Event, Record, WriteTx, list};
@@ -272,6 +273,20 @@ pub async fn record_succession(
     tx.insert(succession::Model::from_draft(id, draft)?, Event::new("succession.recorded")).await
 }
 
+/// Every unit's life and every succession.
+pub async fn lineage(conn: &impl ConnectionTrait) -> Result<Lineage, Error> {
+    let mut lineage = Lineage::default();
+    for row in all(conn).await? {
+        let draft = row.draft()?;
+        let life = Life { kinds: draft.kinds, parents: draft.parents, from: draft.exists_from, to: draft.exists_to };
+        lineage.lives.insert(row.id, life);
+    }
+    for succession in successions(conn).await? {
+        lineage.edges.extend(succession.draft()?.edges());
+    }
+    Ok(lineage)
+}
+
 /// Computes both derived tables anew.
 pub async fn derive(conn: &impl ConnectionTrait) -> Result<(), Error> {
     let units = all(conn).await?;
@@ -284,12 +299,7 @@ pub async fn derive(conn: &impl ConnectionTrait) -> Result<(), Error> {
     }
     let mut edges = Vec::new();
     for succession in successions(conn).await? {
-        let draft = succession.draft()?;
-        for predecessor in &draft.predecessors {
-            for successor in &draft.successors {
-                edges.push(Edge { predecessor: *predecessor, successor: *successor, on: draft.effective_on });
-            }
-        }
+        edges.extend(succession.draft()?.edges());
     }
     let covers = closure(&parents, &edges).map_err(|cycle| {
         let (vi, en) = ("đơn vị nằm dưới chính nó", "the unit would stand below itself");

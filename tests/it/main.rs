@@ -4,6 +4,7 @@ mod support;
 
 mod access;
 mod engines;
+mod figures;
 mod generated;
 mod guard;
 mod log;

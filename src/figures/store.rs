@@ -1,0 +1,160 @@
+//! Figures in SQL.
+
+use std::collections::HashMap;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Counts, FigureDraft, FigureState, day_of};
+use crate::auth::Scope;
+use crate::db::constraint::translate;
+use crate::db::{Event, Record, WriteTx, list};
+use crate::error::{Code, Error};
+use crate::http::page::{Found, Slice};
+use crate::{id, record};
+
+record! {
+    /// An annual count of poor and near-poor households.
+    figure in "figure", unit: |row| Some(row.unit_id), campaign: |_| None, day: |row| Some(row.day), {
+        public unit_id: Uuid,
+        public year: i64,
+        public poverty_standard: String,
+        public poor_households: Option<i64>,
+        public near_poor_households: Option<i64>,
+        public recognised_by: Option<Uuid>,
+        public decision_number: Option<String>,
+        public decided_on: Option<Date>,
+        personal note: Option<String>,
+        public state: String,
+        internal reported_by: Option<Uuid>,
+        internal confirmed_by: Option<Uuid>,
+        public day: Date,
+    }
+}
+
+impl figure::Model {
+    /// The state as a word.
+    pub fn state(&self) -> Result<FigureState, Error> {
+        FigureState::parse(&self.state).ok_or_else(|| Error::internal("an unknown state"))
+    }
+
+    /// The row with other counts.
+    fn with(&self, counts: &Counts) -> Self {
+        let Counts { poor_households, near_poor_households, recognised_by, decision_number, decided_on, note } =
+            counts.clone();
+        Self { poor_households, near_poor_households, recognised_by, decision_number, decided_on, note, ..self.clone() }
+    }
+
+    /// The counts and their decision.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            poor_households: self.poor_households,
+            near_poor_households: self.near_poor_households,
+            recognised_by: self.recognised_by,
+            decision_number: self.decision_number.clone(),
+            decided_on: self.decided_on,
+            note: self.note.clone(),
+        }
+    }
+}
+
+/// Writes a reported figure.
+pub async fn report(tx: &WriteTx<'_>, draft: &FigureDraft) -> Result<figure::Model, Error> {
+    let row = figure::Model {
+        id: id::new_id(),
+        version: 0,
+        tip: Vec::new(),
+        commitments: Value::Null,
+        created_at: 0,
+        updated_at: 0,
+        unit_id: draft.unit,
+        year: draft.year.into(),
+        poverty_standard: draft.poverty_standard.clone(),
+        poor_households: None,
+        near_poor_households: None,
+        recognised_by: None,
+        decision_number: None,
+        decided_on: None,
+        note: None,
+        state: FigureState::Reported.as_str().to_owned(),
+        reported_by: tx.account(),
+        confirmed_by: None,
+        day: day_of(draft.year)?,
+    };
+    tx.insert(row.with(&draft.counts), Event::new("figure.reported")).await
+}
+
+/// Replaces the counts.
+pub async fn amend(
+    tx: &WriteTx<'_>,
+    old: &figure::Model,
+    counts: &Counts,
+    event: Event<'_>,
+) -> Result<figure::Model, Error> {
+    tx.update(old, old.with(counts), event).await
+}
+
+/// Locks the figure.
+pub async fn confirm(tx: &WriteTx<'_>, old: &figure::Model) -> Result<figure::Model, Error> {
+    let state = FigureState::Confirmed.as_str().to_owned();
+    let new = figure::Model { state, confirmed_by: tx.account(), ..old.clone() };
+    tx.update(old, new, Event::new("figure.confirmed")).await
+}
+
+/// One figure.
+pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<figure::Model, Error> {
+    figure::Model::find(conn, id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// The figure, to be changed in this transaction.
+pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<figure::Model, Error> {
+    figure::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// What a list of figures is narrowed to.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// What the caller may see.
+    pub scope: Scope,
+    /// Of this unit.
+    pub unit: Option<Uuid>,
+    /// In this state.
+    pub state: Option<FigureState>,
+    /// Of this year.
+    pub year: Option<i32>,
+    /// With an event at this position or later.
+    pub changed_since: Option<i64>,
+}
+
+/// One page of figures.
+pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: Slice) -> Result<Found<figure::Model>, Error> {
+    let mut select = figure::Entity::find().filter(filter.scope.condition("figure", "unit_id", "day"));
+    if let Some(unit) = filter.unit {
+        select = select.filter(figure::Column::UnitId.eq(unit));
+    }
+    if let Some(state) = filter.state {
+        select = select.filter(figure::Column::State.eq(state.as_str()));
+    }
+    if let Some(year) = filter.year {
+        select = select.filter(figure::Column::Year.eq(year));
+    }
+    if let Some(position) = filter.changed_since {
+        select = select.filter(list::changed_since("figure", position));
+    }
+    list::page(conn, select, figure::Column::Id, slice).await
+}
+
+/// The confirmed figures of one year under one standard, by unit.
+pub async fn confirmed_of(
+    conn: &impl ConnectionTrait,
+    year: i32,
+    poverty_standard: &str,
+) -> Result<HashMap<Uuid, figure::Model>, Error> {
+    let select = figure::Entity::find()
+        .filter(figure::Column::Year.eq(year))
+        .filter(figure::Column::PovertyStandard.eq(poverty_standard))
+        .filter(figure::Column::State.eq(FigureState::Confirmed.as_str()));
+    let rows = select.all(conn).await.map_err(translate)?;
+    Ok(rows.into_iter().map(|row| (row.unit_id, row)).collect())
+}
