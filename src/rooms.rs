@@ -2,7 +2,7 @@
 
 use crate::http::{Operation, Routes};
 use crate::log::rebuild::Kind;
-use crate::{figures, grants, http, log, units};
+use crate::{figures, grants, http, log, recommendations, units};
 
 /// A noun of the domain.
 pub struct Room {
@@ -31,6 +31,7 @@ pub const ROOMS: &[Room] = &[
         operations: figures::http::OPERATIONS,
         kinds: &[Kind::of::<figures::store::figure::Model>()],
     },
+    Room { routes: recommendations::http::routes, operations: recommendations::http::OPERATIONS, kinds: &[] },
     Room { routes: log::http::routes, operations: log::http::OPERATIONS, kinds: &[] },
     Room { routes: http::health::routes, operations: http::health::OPERATIONS, kinds: &[] },
 ];

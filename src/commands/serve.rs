@@ -31,9 +31,9 @@ pub struct ServeArgs {
 pub async fn run(args: ServeArgs) -> Result<ExitCode, Error> {
     let verifier = args.tokens.verifier()?;
     let db = Db::connect(&args.database.url()?).await?;
-    if !db.pending_migrations().await?.is_empty() {
-        tracing::warn!("migrations wait: not ready until `thidua migrate` has run");
-        wait_for_migrations(&db).await;
+    if !until_migrated(&db, &args.listen).await? {
+        db.close().await;
+        return Ok(ExitCode::SUCCESS);
     }
     let shared = web::Data::new(Shared::new(db, verifier, None).await?);
     if let Some(listen) = args.metrics_listen {
@@ -42,10 +42,28 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Error> {
     listen(shared, &args.listen, |_| {}).await
 }
 
-/// `serve` never migrates; until somebody does, there is nothing to serve.
-async fn wait_for_migrations(db: &Db) {
-    while !matches!(db.pending_migrations().await.as_deref(), Ok([])) {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+/// `serve` never migrates: until somebody does, it lives and is not ready. False: told to stop.
+async fn until_migrated(db: &Db, address: &str) -> Result<bool, Error> {
+    if db.pending_migrations().await?.is_empty() {
+        return Ok(true);
+    }
+    tracing::warn!("migrations wait: not ready until `thidua migrate` has run");
+    let waiting = web::Data::new(db.clone());
+    let server =
+        HttpServer::new(move || actix_web::App::new().app_data(waiting.clone()).configure(health::waiting_routes));
+    let server = server.workers(1).bind(address).map_err(|error| Error::internal(format!("{address}: {error}")))?.run();
+    let handle = server.handle();
+    let migrated = async {
+        while !matches!(db.pending_migrations().await.as_deref(), Ok([])) {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        stopped = server => stopped.map(|()| false).map_err(Error::internal),
+        () = migrated => {
+            handle.stop(true).await;
+            Ok(true)
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::{App, Call, Operation};
 use crate::auth::policy::permit::ReadMetrics;
 use crate::auth::{Permission, Permit};
+use crate::db::Db;
+use crate::error::{Code, Error};
 
 /// What the contract says of each operation.
 pub const OPERATIONS: &[Operation] =
@@ -46,16 +48,36 @@ pub async fn live() -> HttpResponse {
 #[utoipa::path(tag = "operations", operation_id = "get_readiness", responses((status = 200, body = Health), (status = 503, body = Health)))]
 #[get("/readyz")]
 pub async fn ready(app: App) -> HttpResponse {
-    let health = match app.db.pending_migrations().await {
-        Ok(pending) if pending.is_empty() => Health { status: "ok".to_owned(), pending_migrations: pending },
-        Ok(pending) => Health { status: "migrations wait".to_owned(), pending_migrations: pending },
-        Err(_) => Health { status: "the database does not answer".to_owned(), pending_migrations: vec![] },
-    };
+    let health = health(&app.db).await;
     if health.status == "ok" {
         HttpResponse::Ok().json(health)
     } else {
         HttpResponse::ServiceUnavailable().json(health)
     }
+}
+
+async fn health(db: &Db) -> Health {
+    match db.pending_migrations().await {
+        Ok(pending) if pending.is_empty() => Health { status: "ok".to_owned(), pending_migrations: pending },
+        Ok(pending) => Health { status: "migrations wait".to_owned(), pending_migrations: pending },
+        Err(_) => Health { status: "the database does not answer".to_owned(), pending_migrations: vec![] },
+    }
+}
+
+/// What answers while migrations wait.
+pub fn waiting_routes(config: &mut web::ServiceConfig) {
+    config.service(live).route("/readyz", web::get().to(not_ready)).default_service(web::to(busy));
+}
+
+async fn not_ready(db: web::Data<Db>) -> HttpResponse {
+    let health = health(&db).await;
+    // Migrated, but not serving yet.
+    let status = if health.status == "ok" { "starting".to_owned() } else { health.status };
+    HttpResponse::ServiceUnavailable().json(Health { status, ..health })
+}
+
+async fn busy() -> Result<HttpResponse, Error> {
+    Err(Code::Busy.into())
 }
 
 /// Reads the metrics in the OpenMetrics text form.

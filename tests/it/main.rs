@@ -3,10 +3,15 @@
 mod support;
 
 mod access;
+mod commands;
+mod crash;
+mod door;
 mod engines;
+mod every_operation;
 mod figures;
 mod generated;
 mod guard;
 mod log;
+mod schema;
 mod tidy;
 mod units;

@@ -75,6 +75,25 @@ impl Database {
         Self { engine: Engine::Postgres, url: with_database(server, &name), _directory: None, name }
     }
 
+    /// A database without a schema.
+    pub async fn empty(engine: Engine) -> Option<Self> {
+        match (engine, server()) {
+            (Engine::Sqlite, _) => {
+                let directory = tempfile::tempdir().unwrap();
+                let url = format!("sqlite://{}", directory.path().join("test.db").display());
+                Some(Self { engine, url, _directory: Some(directory), name: String::new() })
+            }
+            (Engine::Postgres, None) => None,
+            (Engine::Postgres, Some(server)) => {
+                let admin = admin(server).await;
+                let name = format!("thidua_test_{}", thidua::id::new_id().simple());
+                execute(&admin, &format!("CREATE DATABASE {name}")).await;
+                admin.close().await.unwrap();
+                Some(Self { engine, url: with_database(server, &name), _directory: None, name })
+            }
+        }
+    }
+
     pub async fn connect(&self) -> Db {
         Db::connect(&self.url).await.unwrap()
     }

@@ -18,7 +18,7 @@ use thidua::units::{Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind,
 use uuid::Uuid;
 
 pub use database::{Database, Engine};
-pub use http::Person;
+pub use http::{Answer, Person};
 
 pub const ISSUER: &str = "https://idp.test";
 pub const AUDIENCE: &str = "thidua-test";

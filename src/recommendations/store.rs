@@ -1,0 +1,87 @@
+//! Reading the log up to a position, for the rules. Never reads a table of the present.
+
+use chrono::NaiveDate;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, FromQueryResult, Order};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::knowledge::{Knowledge, STREAMS};
+use super::rules::RuleSet;
+use crate::db::constraint::translate;
+use crate::error::{Code, Error};
+
+#[derive(FromQueryResult)]
+struct LeafRow {
+    seq: i64,
+    leaf: String,
+}
+
+/// Leaves read at a time.
+const CHUNK: u64 = 5_000;
+
+/// What the log says of a campaign, its units and its figures, up to and including `position`.
+pub async fn knowledge(conn: &impl ConnectionTrait, campaign: Uuid, position: i64) -> Result<Knowledge, Error> {
+    let mut knowledge = Knowledge::default();
+    let mut after = -1;
+    loop {
+        let rows = leaves(conn, campaign, after, position).await?;
+        for row in &rows {
+            knowledge.apply(row.seq, &row.leaf).map_err(Error::internal)?;
+        }
+        match rows.last() {
+            Some(last) if rows.len() as u64 == CHUNK => after = last.seq,
+            _ => break,
+        }
+    }
+    knowledge.index();
+    Ok(knowledge)
+}
+
+async fn leaves(conn: &impl ConnectionTrait, campaign: Uuid, after: i64, upto: i64) -> Result<Vec<LeafRow>, Error> {
+    let column = |name: &'static str| Expr::col(Alias::new(name));
+    let mut select = Query::select();
+    select
+        .columns([Alias::new("seq"), Alias::new("leaf")])
+        .from(Alias::new("audit_event"))
+        .and_where(column("seq").gt(after))
+        .and_where(column("seq").lte(upto))
+        .and_where(column("stream_type").is_in(STREAMS))
+        // Units and figures belong to no campaign: they serve all.
+        .and_where(column("scope_id").eq(campaign).or(column("scope_id").is_null()))
+        .order_by(Alias::new("seq"), Order::Asc)
+        .limit(CHUNK);
+    let statement = conn.get_database_backend().build(&select);
+    LeafRow::find_by_statement(statement).all(conn).await.map_err(translate)
+}
+
+#[derive(FromQueryResult)]
+struct DocumentRow {
+    body: String,
+}
+
+/// The rule set that the campaign had for this round at the position that `knowledge` was read at, and
+/// the campaign's first day.
+pub async fn rules_at(
+    conn: &impl ConnectionTrait,
+    knowledge: &Knowledge,
+    campaign: Uuid,
+    round: &str,
+) -> Result<(RuleSet, NaiveDate), Error> {
+    let known = knowledge.get("campaign", campaign).ok_or(Code::NotFound)?;
+    let serves = |set: &&Value| set["rounds"].as_array().is_some_and(|rounds| rounds.iter().any(|id| id == round));
+    let set = known.list("rule_sets").iter().find(serves).ok_or_else(|| {
+        Error::invalid("/round", "không có bộ tiêu chí cho vòng này", "there is no rule set for this round")
+    })?;
+    let sha256 = set["$ref"]["sha256"].as_str().ok_or_else(|| Error::internal("a rule set without a document"))?;
+    let mut select = Query::select();
+    select
+        .column(Alias::new("body"))
+        .from(Alias::new("document"))
+        .and_where(Expr::col(Alias::new("sha256")).eq(sha256));
+    let row = DocumentRow::find_by_statement(conn.get_database_backend().build(&select)).one(conn).await;
+    let row = row.map_err(translate)?.ok_or_else(|| Error::internal("a rule set's document is missing"))?;
+    let rules = RuleSet::load(&row.body).map_err(|findings| Error::internal(format!("{findings:?}")))?;
+    let first_day = known.date("starts_on").ok_or_else(|| Error::internal("a campaign without a first day"))?;
+    Ok((rules, first_day))
+}

@@ -1,0 +1,137 @@
+//! Every operation of the contract, called by nobody, by the wrong role, by the right role in the wrong
+//! subtree, and rightly. Each mutating operation writes its events; no read writes any.
+//!
+//! An operation without a case fails the test, so that none is forgotten.
+
+mod cases;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use thidua::auth::{Permission, Role, policy};
+use thidua::http::{Call, Operation};
+use thidua::rooms;
+use uuid::Uuid;
+
+use crate::both_engines;
+use crate::support::http::send;
+use crate::support::{Answer, Person, World};
+
+/// A call that succeeds when the right person makes it.
+pub struct Case {
+    pub role: Role,
+    pub unit: Option<Uuid>,
+    /// Where the same role may not act; `None` if the role reaches everything.
+    pub elsewhere: Option<Elsewhere>,
+    pub path: String,
+    pub etag: Option<String>,
+    pub body: Option<Value>,
+}
+
+/// The right role in the wrong subtree.
+pub struct Elsewhere {
+    pub unit: Uuid,
+    pub status: u16,
+}
+
+/// A read by the auditor, who sees everything.
+fn audited(path: impl Into<String>) -> Case {
+    Case { role: Role::Auditor, unit: None, elsewhere: None, path: path.into(), etag: None, body: None }
+}
+
+/// Method of each operation in the contract.
+fn methods() -> Vec<(String, String)> {
+    let contract = thidua::app::openapi();
+    let mut found = Vec::new();
+    for (_, item) in contract["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            found.push((operation["operationId"].as_str().unwrap().to_owned(), method.to_uppercase()));
+        }
+    }
+    found
+}
+
+async fn call(person: &Person<'_>, method: &str, case: &Case) -> Answer {
+    let mut request = person.request(method, &case.path);
+    if method == "POST" {
+        request = request.header("Idempotency-Key", thidua::id::new_id().to_string());
+    }
+    if let Some(etag) = &case.etag {
+        request = request.header("If-Match", etag);
+    }
+    if let Some(body) = &case.body {
+        request = request.json(body);
+    }
+    send(request).await
+}
+
+/// The types of the events from `position` on.
+async fn events_since(auditor: &Person<'_>, position: i64) -> Vec<String> {
+    let page = auditor.get(&format!("/v1/events?limit=200&after={}", position - 1)).await.is(200).json();
+    page["items"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn size(auditor: &Person<'_>) -> i64 {
+    auditor.get("/v1/events?limit=1").await.is(200).json()["size"].as_i64().unwrap()
+}
+
+fn lacks(permission: Permission) -> Option<Role> {
+    Role::ALL.iter().copied().find(|role| policy::reaches(permission, *role).next().is_none())
+}
+
+async fn walk(world: &World, operation: &Operation, method: &str) {
+    let id = operation.id;
+    let auditor = world.person(Role::Auditor, None).await;
+    let case = cases::case(world, id).await.unwrap_or_else(|| panic!("{id} has no case in every_operation/cases.rs"));
+    let right = world.person(case.role, case.unit).await;
+    let wrong = match lacks(operation.permission) {
+        Some(role) => Some(world.person(role, case.unit.or(Some(world.units.district))).await),
+        None => None,
+    };
+    let elsewhere = match &case.elsewhere {
+        Some(elsewhere) => Some((world.person(case.role, Some(elsewhere.unit)).await, elsewhere.status)),
+        None => None,
+    };
+    let before = size(&auditor).await;
+    call(&world.nobody(), method, &case).await.problem(401, "unauthenticated");
+    if let Some(wrong) = wrong {
+        let answer = call(&wrong, method, &case).await;
+        assert_eq!(answer.status, 403, "{id} by the wrong role: {}", answer.text);
+    }
+    if let Some((person, status)) = elsewhere {
+        let answer = call(&person, method, &case).await;
+        assert_eq!(answer.status, status, "{id} in the wrong subtree: {}", answer.text);
+        if status == 200 {
+            assert_eq!(answer.json()["items"], serde_json::json!([]), "{id} shows what lies elsewhere");
+        }
+    }
+    assert_eq!(size(&auditor).await, before, "{id}: a refused call wrote an event");
+    let answer = call(&right, method, &case).await;
+    assert!((200..300).contains(&answer.status), "{id}: {} {}", answer.status, answer.text);
+    let written = events_since(&auditor, before).await;
+    let declared: BTreeSet<&str> = operation.events.iter().copied().collect();
+    let written: BTreeSet<&str> = written.iter().map(String::as_str).collect();
+    assert!(written.is_subset(&declared), "{id} wrote {written:?}, declared {declared:?}");
+    let mutates = matches!(operation.call, Call::Create | Call::Change);
+    let recorded = policy::RECORDED_READS.contains(&id);
+    assert_eq!(!written.is_empty(), mutates || recorded, "{id} wrote {written:?}");
+}
+
+both_engines! {
+    async fn says_exactly_401_403_404_or_success_and_is_recorded(world: World) {
+        let methods = methods();
+        for operation in rooms::operations() {
+            let (_, method) = methods.iter().find(|(id, _)| id == operation.id)
+                .unwrap_or_else(|| panic!("{} is not in the contract", operation.id));
+            walk(world, operation, method).await;
+        }
+    }
+}
+
+#[test]
+fn every_documented_operation_needs_a_permission_but_health() {
+    let known: BTreeSet<&str> = rooms::operations().map(|operation| operation.id).collect();
+    assert_eq!(known.len(), rooms::operations().count(), "an operation is listed twice");
+    let open: Vec<String> = methods().into_iter().map(|(id, _)| id).filter(|id| !known.contains(id.as_str())).collect();
+    assert_eq!(open, ["get_liveness", "get_readiness"]);
+}
