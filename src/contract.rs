@@ -9,6 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::error::Code;
 use crate::http::problem::{MEDIA_TYPE, Problem, ProblemFault};
 use crate::http::{Call, Operation};
+use crate::log::http::EventOrder;
 use crate::rooms;
 
 /// Title, version and the security scheme.
@@ -29,6 +30,8 @@ pub fn head() -> OpenApi {
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.schemas.insert(Problem::name().into_owned(), Problem::schema());
     components.schemas.insert(ProblemFault::name().into_owned(), ProblemFault::schema());
+    // Schemas that only parameters use are not collected.
+    components.schemas.insert(EventOrder::name().into_owned(), EventOrder::schema());
     OpenApiBuilder::new()
         .info(info)
         .components(Some(components))

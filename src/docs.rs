@@ -108,6 +108,11 @@ pub fn print_events() -> String {
             written.entry(event).or_default().push(operation.id);
         }
     }
+    for (command, events) in crate::rooms::CONSOLE {
+        for event in *events {
+            written.entry(event).or_default().push(command);
+        }
+    }
     for (event, operations) in written {
         text.push_str(&format!("| `{event}` | {} |\n", operations.join(", ")));
     }

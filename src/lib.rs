@@ -16,12 +16,14 @@ pub mod error;
 pub mod id;
 pub mod text;
 pub mod words;
+pub mod yaml;
 
 pub mod auth;
 pub mod db;
 pub mod http;
 pub mod log;
 
+pub mod campaigns;
 pub mod figures;
 pub mod grants;
 pub mod units;

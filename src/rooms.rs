@@ -2,7 +2,7 @@
 
 use crate::http::{Operation, Routes};
 use crate::log::rebuild::Kind;
-use crate::{figures, grants, http, log, recommendations, units};
+use crate::{campaigns, figures, grants, http, log, recommendations, units};
 
 /// A noun of the domain.
 pub struct Room {
@@ -22,6 +22,11 @@ pub const ROOMS: &[Room] = &[
         kinds: &[Kind::of::<units::store::unit::Model>(), Kind::of::<units::store::succession::Model>()],
     },
     Room {
+        routes: campaigns::http::routes,
+        operations: campaigns::http::OPERATIONS,
+        kinds: &[Kind::of::<campaigns::store::campaign::Model>()],
+    },
+    Room {
         routes: grants::http::routes,
         operations: grants::http::OPERATIONS,
         kinds: &[Kind::of::<grants::store::account::Model>(), Kind::of::<grants::store::role_grant::Model>()],
@@ -34,6 +39,15 @@ pub const ROOMS: &[Room] = &[
     Room { routes: recommendations::http::routes, operations: recommendations::http::OPERATIONS, kinds: &[] },
     Room { routes: log::http::routes, operations: log::http::OPERATIONS, kinds: &[] },
     Room { routes: http::health::routes, operations: http::health::OPERATIONS, kinds: &[] },
+];
+
+/// Events that commands write at the console, by command.
+pub const CONSOLE: &[(&str, &[&str])] = &[
+    (
+        "`thidua campaign load`",
+        &["campaign.loaded", "campaign.revised", "unit.registered", "unit.amended", "succession.recorded"],
+    ),
+    ("`thidua grant`", &["account.registered", "grant.given"]),
 ];
 
 /// Every operation that needs a permission.

@@ -13,6 +13,7 @@ pub mod dialect;
 mod m0001_log;
 mod m0002_house;
 mod m0003_units;
+mod m0004_campaigns;
 mod m0005_figures;
 
 /// Every migration in the order in which it runs.
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_house::Migration),
             Box::new(m0003_units::Migration),
             Box::new(m0005_figures::Migration),
+            Box::new(m0004_campaigns::Migration),
         ]
     }
 }

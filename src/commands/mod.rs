@@ -7,9 +7,11 @@ use clap::Subcommand;
 use crate::config::DatabaseArgs;
 use crate::error::Error;
 
+pub mod campaign;
 pub mod docs;
 pub mod grant;
 pub mod log;
+pub mod rules;
 pub mod serve;
 pub mod token;
 
@@ -28,6 +30,10 @@ pub enum Command {
     Token(token::TokenArgs),
     /// Gives a role at the console, as an event.
     Grant(grant::GrantArgs),
+    /// Loads campaigns.
+    Campaign(campaign::CampaignArgs),
+    /// Checks rule files.
+    Rules(rules::RulesArgs),
     /// Checks the event log.
     Log(log::LogArgs),
 }
@@ -41,6 +47,8 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Docs(args) => docs::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Grant(args) => grant::run(args).await,
+        Command::Campaign(args) => campaign::run(args).await,
+        Command::Rules(args) => rules::run(&args),
         Command::Log(args) => log::run(args).await,
     };
     match result {

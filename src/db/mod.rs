@@ -15,6 +15,7 @@ use crate::clock::Micros;
 use crate::error::{Code, Error};
 
 pub mod constraint;
+pub mod document;
 pub mod event;
 pub mod idempotency;
 pub mod list;
@@ -22,6 +23,7 @@ mod postgres;
 pub mod record;
 mod sqlite;
 
+pub use document::DocumentRef;
 pub use event::Event;
 pub use record::{Class, Field, Record, Row};
 

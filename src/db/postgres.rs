@@ -112,10 +112,7 @@ impl Postgres {
 
     /// An empty inbox means that everything committed before is sealed, since rows move atomically.
     pub(super) async fn settle(&self) -> Result<(), Error> {
-        if !seal::inbox_is_empty(&self.pool).await? {
-            self.seal(seal::Lock::Wait).await?;
-        }
-        Ok(())
+        if seal::inbox_is_empty(&self.pool).await? { Ok(()) } else { self.seal(seal::Lock::Wait).await }
     }
 
     pub(super) fn start_sealer(&self) {
@@ -136,11 +133,17 @@ impl Postgres {
 
     /// One sealing transaction: afterwards everything visible at its beginning has its position.
     async fn seal(&self, lock: seal::Lock) -> Result<(), Error> {
+        if seal::inbox_is_empty(&self.sealer).await? {
+            return Ok(());
+        }
         let tx = self.sealer.begin().await.map_err(constraint::translate)?;
-        // With the inbox mostly empty, default planning flips to plans that take seconds.
-        tx.execute_unprepared("SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_custom_plan")
-            .await
-            .map_err(constraint::translate)?;
+        // With the inbox mostly empty, default planning flips to plans that take seconds; and the cost of
+        // a plan that was talked out of a scan looks high enough to be compiled, which takes longer still.
+        tx.execute_unprepared(
+            "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan",
+        )
+        .await
+        .map_err(constraint::translate)?;
         if !seal::take_head(&tx, lock).await? {
             // Another replica is sealing; it will take these rows as well.
             return tx.rollback().await.map_err(constraint::translate);

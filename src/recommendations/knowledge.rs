@@ -199,6 +199,11 @@ impl<'a> Known<'a> {
         serde_json::from_value(self.value(field).clone()).ok()
     }
 
+    /// The record as its leaves describe it.
+    pub fn folded(&self) -> &'a Folded {
+        self.folded
+    }
+
     /// The event on which the record's present state stands.
     pub fn evidence(&self) -> Evidence {
         Evidence {

@@ -1,13 +1,17 @@
 //! Reading the log up to a position, for the rules. Never reads a table of the present.
 
 use chrono::NaiveDate;
+use std::sync::Arc;
+
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, FromQueryResult, Order};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::knowledge::{Knowledge, STREAMS};
 use super::rules::RuleSet;
+use crate::campaigns;
+use crate::campaigns::store::campaign;
+use crate::db::Record as _;
 use crate::db::constraint::translate;
 use crate::error::{Code, Error};
 
@@ -55,11 +59,6 @@ async fn leaves(conn: &impl ConnectionTrait, campaign: Uuid, after: i64, upto: i
     LeafRow::find_by_statement(statement).all(conn).await.map_err(translate)
 }
 
-#[derive(FromQueryResult)]
-struct DocumentRow {
-    body: String,
-}
-
 /// The rule set that the campaign had for this round at the position that `knowledge` was read at, and
 /// the campaign's first day.
 pub async fn rules_at(
@@ -67,21 +66,8 @@ pub async fn rules_at(
     knowledge: &Knowledge,
     campaign: Uuid,
     round: &str,
-) -> Result<(RuleSet, NaiveDate), Error> {
-    let known = knowledge.get("campaign", campaign).ok_or(Code::NotFound)?;
-    let serves = |set: &&Value| set["rounds"].as_array().is_some_and(|rounds| rounds.iter().any(|id| id == round));
-    let set = known.list("rule_sets").iter().find(serves).ok_or_else(|| {
-        Error::invalid("/round", "không có bộ tiêu chí cho vòng này", "there is no rule set for this round")
-    })?;
-    let sha256 = set["$ref"]["sha256"].as_str().ok_or_else(|| Error::internal("a rule set without a document"))?;
-    let mut select = Query::select();
-    select
-        .column(Alias::new("body"))
-        .from(Alias::new("document"))
-        .and_where(Expr::col(Alias::new("sha256")).eq(sha256));
-    let row = DocumentRow::find_by_statement(conn.get_database_backend().build(&select)).one(conn).await;
-    let row = row.map_err(translate)?.ok_or_else(|| Error::internal("a rule set's document is missing"))?;
-    let rules = RuleSet::load(&row.body).map_err(|findings| Error::internal(format!("{findings:?}")))?;
-    let first_day = known.date("starts_on").ok_or_else(|| Error::internal("a campaign without a first day"))?;
-    Ok((rules, first_day))
+) -> Result<(Arc<RuleSet>, NaiveDate), Error> {
+    let folded = knowledge.get("campaign", campaign).ok_or(Code::NotFound)?.folded();
+    let row = campaign::Model::from_state(folded.state.clone(), folded.row.clone()).map_err(Error::internal)?;
+    Ok((campaigns::store::rule_set_of(conn, &row, round).await?, row.starts_on))
 }

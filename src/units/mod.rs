@@ -92,6 +92,17 @@ pub struct Dated<T> {
     pub to: Option<NaiveDate>,
 }
 
+/// The schema of [`Dated<Uuid>`](Dated), whose generated name would be that of dated text.
+#[derive(ToSchema)]
+pub struct DatedUnit {
+    /// The unit.
+    pub value: Uuid,
+    /// First day.
+    pub from: NaiveDate,
+    /// Last day; open if absent.
+    pub to: Option<NaiveDate>,
+}
+
 impl<T> Dated<T> {
     /// True if the value holds on `day`.
     pub fn holds(&self, day: NaiveDate) -> bool {
@@ -130,7 +141,7 @@ pub struct UnitDraft {
     /// Parents; a province has none.
     #[serde(default)]
     #[garde(length(max = 50))]
-    #[schema(max_items = 50)]
+    #[schema(max_items = 50, value_type = Vec<DatedUnit>)]
     pub parents: Vec<Dated<Uuid>>,
     /// Area classes; none known is an empty list, not `none`.
     #[serde(default)]

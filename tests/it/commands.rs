@@ -8,7 +8,7 @@ use thidua::auth::sign::SigningKey;
 
 use crate::both_engines;
 use crate::support::database::Database;
-use crate::support::{AUDIENCE, Engine, ISSUER};
+use crate::support::{AUDIENCE, Engine, ISSUER, Running};
 
 fn thidua(url: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
@@ -46,7 +46,7 @@ async fn several_migrate_at_once_and_serve_waits_for_them(engine: Engine) {
     let address = free_address();
     let mut serve = thidua(&database.url);
     serve.args(["serve", "--listen", &address]).env("THIDUA_JWKS_FILE", &jwks);
-    let mut serve = serve.env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE).spawn().unwrap();
+    let mut serve = Running(serve.env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE).spawn().unwrap());
     becomes(&address, "/livez", 200).await;
     assert_eq!(status(&address, "/readyz").await, Some(503), "serve never migrates");
     assert_eq!(status(&address, "/v1/units").await, Some(503));
@@ -58,8 +58,8 @@ async fn several_migrate_at_once_and_serve_waits_for_them(engine: Engine) {
     becomes(&address, "/readyz", 200).await;
     assert_eq!(status(&address, "/v1/units").await, Some(401));
     // A graceful stop.
-    Command::new("kill").arg(serve.id().to_string()).status().unwrap();
-    assert!(serve.wait().unwrap().success());
+    Command::new("kill").arg(serve.0.id().to_string()).status().unwrap();
+    assert!(serve.0.wait().unwrap().success());
     database.remove().await;
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use thidua::auth::sign::{Claims, SigningKey};
 use thidua::clock::now;
 
-use crate::support::{AUDIENCE, Database, Engine, ISSUER};
+use crate::support::{AUDIENCE, Database, Engine, ISSUER, Running};
 
 struct Service<'a> {
     database: &'a Database,
@@ -45,15 +45,15 @@ impl<'a> Service<'a> {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
         command.args(words).env("THIDUA_DATABASE_URL", &self.database.url).env("RUST_LOG", "error");
-        command.stdout(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 
-    fn serve(&self) -> Child {
+    fn serve(&self) -> Running {
         let listen = format!("127.0.0.1:{}", self.port);
         let mut command = self.command(&["serve", "--listen", &listen]);
         command.env("THIDUA_JWKS_FILE", &self.jwks).env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE);
-        command.env("THIDUA_TOKEN_MAX_LIFETIME", "86400").spawn().unwrap()
+        Running(command.env("THIDUA_TOKEN_MAX_LIFETIME", "86400").spawn().unwrap())
     }
 
     async fn post(&self, key: &str) -> Option<(u16, Value)> {
@@ -107,19 +107,23 @@ async fn crash(engine: Engine) {
         let mut child = service.serve();
         service.ready().await;
         let workers = (0..8).map(|worker| write(&service, worker, cycle, &ledger));
-        let pause = Duration::from_millis(150 + u64::from(cycle * 97 % 200));
+        let enough = 8 * (usize::try_from(cycle).unwrap() + 1);
         let kill = async {
-            tokio::time::sleep(pause).await;
-            child.kill().unwrap();
+            // Under load: only once writes are being acknowledged, and then at an odd moment.
+            while ledger.lock().unwrap().values().flatten().count() < enough {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_micros(u64::from(cycle * 977 % 5_000))).await;
+            child.0.kill().unwrap();
         };
         futures_util::future::join(futures_util::future::join_all(workers), kill).await;
-        child.wait().unwrap();
+        child.0.wait().unwrap();
     }
     let mut child = service.serve();
     service.ready().await;
     let ledger = ledger.into_inner().unwrap();
     let acknowledged = ledger.values().flatten().count();
-    assert!(acknowledged > 20, "the load was a load: {acknowledged}");
+    assert!(acknowledged >= 8 * usize::try_from(cycles).unwrap(), "the load was a load: {acknowledged}");
     let mut ids = std::collections::HashSet::new();
     for (key, id) in &ledger {
         let (status, body) = service.post(key).await.unwrap();
@@ -128,8 +132,8 @@ async fn crash(engine: Engine) {
         assert!(id.as_ref().is_none_or(|id| *id == now), "{key} was acknowledged and then done again");
         assert!(ids.insert(now), "two keys, one record");
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.0.kill().unwrap();
+    child.0.wait().unwrap();
     let db = database.connect().await;
     let fresh_url = format!("sqlite://{}", directory.path().join("fresh.db").display());
     let fresh = thidua::db::Db::connect(&fresh_url).await.unwrap();

@@ -15,6 +15,27 @@ fn the_contract_is_what_is_served() {
 }
 
 #[test]
+fn every_reference_in_the_contract_resolves() {
+    fn references<'a>(value: &'a serde_json::Value, found: &mut Vec<&'a str>) {
+        match value {
+            serde_json::Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(|reference| reference.as_str()));
+                members.values().for_each(|member| references(member, found));
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let contract = thidua::app::openapi();
+    let mut found = Vec::new();
+    references(&contract, &mut found);
+    let dangling: Vec<&&str> =
+        found.iter().filter(|reference| contract.pointer(reference.trim_start_matches('#')).is_none()).collect();
+    assert!(dangling.is_empty(), "{dangling:?}");
+    assert!(found.len() > 50, "the contract refers to its schemas");
+}
+
+#[test]
 fn the_policy_table_is_what_decides() {
     same("docs/policy.md", &thidua::auth::policy::print(), "cargo run -- docs policy > docs/policy.md");
 }

@@ -16,7 +16,7 @@ use thidua::units::{UnitKind, store};
 use crate::both_engines;
 use crate::support::{World, unit};
 
-async fn rebuild_of(world: &World) -> rebuild::Report {
+pub async fn rebuild_of(world: &World) -> rebuild::Report {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("fresh.db").display());
     let fresh = thidua::db::Db::connect(&url).await.unwrap();

@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod campaigns;
 mod commands;
 mod crash;
 mod door;

@@ -48,8 +48,8 @@ pub use inputs::{
     Answer, Attestation, Attribute, DateFact, DateValue, Entry, Evidence, Figure, HeldAward, Inputs, Register, Subject,
 };
 pub use model::{
-    Award, Category, Criterion, Decision, Indicator, Model, Parameter, ParameterValue, Per, Question, RecordKind,
-    Round, Table,
+    Award, Category, Criterion, Decision, Header, Indicator, Model, Parameter, ParameterValue, Per, Question,
+    RecordKind, Round, Table,
 };
 pub use number::Scalar;
 pub use run::{Mode, Request, RequestError, Run};
@@ -70,7 +70,7 @@ pub struct RuleSet {
 impl RuleSet {
     /// Reads a rule file; nothing that is wrong with it passes, and every finding is told.
     pub fn load(yaml: &str) -> Result<Self, Vec<Finding>> {
-        let document = schema::Document::parse(yaml)?;
+        let document = schema::parse(yaml)?;
         let model =
             Model::deserialize(&document.value).map_err(|error| vec![document.finding("", error.to_string())])?;
         let findings = references::check(&document, &model);
@@ -78,6 +78,11 @@ impl RuleSet {
             return Err(findings);
         }
         Ok(Self { model, hash: hex(&sha256(document.canonical.as_bytes())), document: document.value })
+    }
+
+    /// What the published schema alone finds in a rule file.
+    pub fn check_schema(yaml: &str) -> Result<(), Vec<Finding>> {
+        schema::parse(yaml).map(drop)
     }
 
     /// What the rule set says, typed.

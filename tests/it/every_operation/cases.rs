@@ -53,8 +53,31 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
         }
         "list_events" => audited("/v1/events"),
         "get_metrics" => audited("/v1/metrics"),
+        "list_campaigns" => audited("/v1/campaigns"),
+        "get_campaign" => audited(format!("/v1/campaigns/{}", campaign(world).await)),
+        "list_campaign_clauses" => audited(format!("/v1/campaigns/{}/clauses", campaign(world).await)),
+        "list_campaign_events" => audited(format!("/v1/campaigns/{}/events", campaign(world).await)),
+        "compute_recommendations" => Case {
+            role: Role::CommuneCommittee,
+            unit: Some(units.commune_n),
+            elsewhere: Some(Elsewhere { unit: units.front, status: 404 }),
+            path: "/v1/recommendations".into(),
+            etag: None,
+            body: Some(
+                json!({ "campaign": campaign(world).await, "round": "final", "scope": { "unit": units.commune_n } }),
+            ),
+        },
         _ => figures(world, id).await?,
     })
+}
+
+/// The shipped campaign, loaded.
+async fn campaign(world: &World) -> Uuid {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("campaigns/quynh-nhai-2021-2025");
+    let loading = thidua::commands::campaign::load_directory(&world.db, &directory).await.unwrap();
+    assert!(matches!(loading, thidua::campaigns::load::Loading::Done(_)), "the shipped campaign loads");
+    let code = "quynh-nhai-2021-2025";
+    thidua::campaigns::store::find_code(world.db.reader().conn(), code).await.unwrap().unwrap().id
 }
 
 async fn account(world: &World) -> Uuid {

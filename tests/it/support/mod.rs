@@ -47,6 +47,16 @@ macro_rules! both_engines {
     )+};
 }
 
+/// A started program; dies with the test, however that ends.
+pub struct Running(pub std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Runs `body` in a fresh world, unless the engine is not there and need not be.
 pub async fn run(engine: Engine, body: impl AsyncFnOnce(&World)) {
     if let Some(database) = Database::create(engine).await {

@@ -1,0 +1,169 @@
+//! Campaigns in SQL, and what their documents say. Documents never change, so what was read once is kept by hash.
+
+use std::sync::Arc;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::cache::Cache;
+use super::{Definition, UnitsFile, definition as file};
+use crate::db::constraint::translate;
+use crate::db::{DocumentRef, Record, WriteTx, document, list};
+use crate::error::Error;
+use crate::http::page::{Found, Slice};
+use crate::recommendations::rules::RuleSet;
+use crate::record;
+use crate::yaml::{Document, Finding};
+
+record! {
+    /// A campaign: its frame, and references to the documents that say the rest.
+    campaign in "campaign", unit: |row| Some(row.owner_unit_id), campaign: |row| Some(row.id), day: |_| None, {
+        public code: String,
+        public title: Json,
+        public starts_on: Date,
+        public ends_on: Date,
+        public owner_unit_id: Uuid,
+        public definition: Json,
+        public rule_sets: Json,
+        public units: Json,
+    }
+}
+
+/// A rule set of a campaign: an entry of the column `rule_sets`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSetRef {
+    /// The rounds that it serves.
+    pub rounds: Vec<String>,
+    /// Its own id.
+    pub id: String,
+    /// Its own version.
+    pub version: String,
+    /// SHA-256 of the canonical JSON of the whole file.
+    pub hash: String,
+    /// The file.
+    #[serde(rename = "$ref")]
+    pub document: DocumentRef,
+}
+
+impl campaign::Model {
+    /// The campaign's rule sets.
+    pub fn rule_set_refs(&self) -> Result<Vec<RuleSetRef>, Error> {
+        Vec::deserialize(&self.rule_sets).map_err(Error::internal)
+    }
+}
+
+/// What a list of campaigns is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// With this code.
+    pub code: Option<String>,
+    /// Run by this unit.
+    pub owner: Option<Uuid>,
+    /// With an event at this position or later.
+    pub changed_since: Option<i64>,
+}
+
+/// One page of campaigns.
+pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: Slice) -> Result<Found<campaign::Model>, Error> {
+    let mut select = campaign::Entity::find();
+    if let Some(code) = &filter.code {
+        select = select.filter(campaign::Column::Code.eq(code));
+    }
+    if let Some(owner) = filter.owner {
+        select = select.filter(campaign::Column::OwnerUnitId.eq(owner));
+    }
+    if let Some(position) = filter.changed_since {
+        select = select.filter(list::changed_since("campaign", position));
+    }
+    list::page(conn, select, campaign::Column::Id, slice).await
+}
+
+/// One campaign.
+pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<campaign::Model>, Error> {
+    campaign::Model::find(conn, id).await.map_err(translate)
+}
+
+/// The campaign of this code.
+pub async fn find_code(conn: &impl ConnectionTrait, code: &str) -> Result<Option<campaign::Model>, Error> {
+    campaign::Entity::find().filter(campaign::Column::Code.eq(code)).one(conn).await.map_err(translate)
+}
+
+/// The row, to be changed in this transaction.
+pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<Option<campaign::Model>, Error> {
+    campaign::Model::find_locked(tx.conn(), id).await.map_err(translate)
+}
+
+/// Campaigns are loaded one after another.
+pub async fn lock_room(tx: &WriteTx<'_>) -> Result<(), Error> {
+    tx.lock("campaigns").await
+}
+
+static DEFINITIONS: Cache<Definition> = Cache::new();
+static RULE_SETS: Cache<RuleSet> = Cache::new();
+
+/// What the campaign says today. An unknown campaign is an invalid value at `/campaign`.
+pub async fn definition(conn: &impl ConnectionTrait, campaign: Uuid) -> Result<Arc<Definition>, Error> {
+    let row = find(conn, campaign).await?.ok_or_else(unknown_campaign)?;
+    definition_of(conn, &row).await
+}
+
+/// What this row's documents say; the row may be the present one or one folded up to a position.
+pub async fn definition_of(conn: &impl ConnectionTrait, row: &campaign::Model) -> Result<Arc<Definition>, Error> {
+    let said = DocumentRef::from_column(&row.definition)?;
+    let units = DocumentRef::from_column(&row.units)?;
+    let key = format!("{} {}", said.sha256, units.sha256);
+    if let Some(known) = DEFINITIONS.get(&key) {
+        return Ok(known);
+    }
+    let units = units_file(conn, &units).await?;
+    let text = document::read(conn, &said).await?;
+    let read = Document::parse(&text).map_err(|findings| unreadable(&findings))?;
+    match file::read(&read, Some(&units.ids)) {
+        (Some(definition), findings) if findings.is_empty() => Ok(DEFINITIONS.keep(key, definition)),
+        (_, findings) => Err(unreadable(&findings)),
+    }
+}
+
+/// The rule set that serves a round of the campaign today. An unknown round is an invalid value at `/round`.
+pub async fn rule_set(conn: &impl ConnectionTrait, campaign: Uuid, round: &str) -> Result<Arc<RuleSet>, Error> {
+    let row = find(conn, campaign).await?.ok_or_else(unknown_campaign)?;
+    rule_set_of(conn, &row, round).await
+}
+
+/// The rule set that serves a round, by this row.
+pub async fn rule_set_of(
+    conn: &impl ConnectionTrait,
+    row: &campaign::Model,
+    round: &str,
+) -> Result<Arc<RuleSet>, Error> {
+    let mut refs = row.rule_set_refs()?.into_iter();
+    let serving = refs.find(|rule_set| rule_set.rounds.iter().any(|known| known == round));
+    let file = serving.ok_or_else(unknown_round)?.document;
+    if let Some(known) = RULE_SETS.get(&file.sha256) {
+        return Ok(known);
+    }
+    let text = document::read(conn, &file).await?;
+    let rule_set = RuleSet::load(&text).map_err(|findings| unreadable(&findings))?;
+    Ok(RULE_SETS.keep(file.sha256, rule_set))
+}
+
+/// The units as a campaign's folder gave them.
+pub(super) async fn units_file(conn: &impl ConnectionTrait, file: &DocumentRef) -> Result<UnitsFile, Error> {
+    UnitsFile::read(&document::read(conn, file).await?).map_err(|findings| unreadable(&findings))
+}
+
+/// A document was checked before it was stored, so only another version of the program can stumble over it.
+fn unreadable(findings: &[Finding]) -> Error {
+    let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    Error::internal(format!("a stored document cannot be read: {}", told.join("; ")))
+}
+
+fn unknown_campaign() -> Error {
+    Error::invalid("/campaign", "không có phong trào này", "there is no such campaign")
+}
+
+fn unknown_round() -> Error {
+    Error::invalid("/round", "phong trào không có đợt này", "the campaign has no such round")
+}

@@ -1,0 +1,276 @@
+//! What a unit file says: units under fixed ids and the acts by which they follow one another. Pure.
+//!
+//! Inside a campaign's folder units are named by their key; a key has no meaning outside of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::definition::Text;
+use crate::units::{AreaClass, Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind};
+use crate::yaml::{Document, Finding};
+
+/// The format that this version reads.
+pub const FORMAT: &str = "units/1";
+
+/// Everything that a unit file says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: String,
+    units: Vec<UnitEntry>,
+    successions: Vec<SuccessionEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnitEntry {
+    key: String,
+    id: Uuid,
+    kinds: Vec<KindEntry>,
+    codes: Vec<CodeEntry>,
+    names: Vec<NameEntry>,
+    parents: Vec<ParentEntry>,
+    area_classes: Vec<AreaEntry>,
+    exists: Period,
+    /// Where the entry was read; for the reader of the file.
+    #[serde(rename = "source")]
+    _source: String,
+    #[serde(default)]
+    fictitious: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Period {
+    from: NaiveDate,
+    to: Option<NaiveDate>,
+}
+
+/// A dated value under its own name, as the file spells it.
+macro_rules! dated_entry {
+    ($name:ident, $member:ident: $ty:ty) => {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct $name {
+            $member: $ty,
+            from: NaiveDate,
+            to: Option<NaiveDate>,
+        }
+
+        impl $name {
+            fn dated(&self) -> Dated<$ty> {
+                Dated { value: self.$member.clone(), from: self.from, to: self.to }
+            }
+        }
+    };
+}
+
+dated_entry!(KindEntry, kind: UnitKind);
+dated_entry!(CodeEntry, code: String);
+dated_entry!(NameEntry, name: String);
+dated_entry!(AreaEntry, area_class: AreaClass);
+
+/// A parent by its key, which becomes an id.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ParentEntry {
+    parent: String,
+    from: NaiveDate,
+    to: Option<NaiveDate>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SuccessionEntry {
+    id: Uuid,
+    kind: SuccessionKind,
+    on: NaiveDate,
+    from: Vec<String>,
+    to: Vec<String>,
+    basis: Text,
+}
+
+/// An entry with the place where it stands.
+#[derive(Debug)]
+pub struct Entry<T> {
+    /// JSON pointer into the file.
+    pub path: String,
+    /// How people name it: the key of a unit, the id of a succession.
+    pub name: String,
+    /// What it says.
+    pub draft: T,
+}
+
+/// A unit file that was read and checked.
+#[derive(Debug)]
+pub struct UnitsFile {
+    /// The file's lines, for later findings.
+    pub document: Document,
+    /// Key to id.
+    pub ids: BTreeMap<String, Uuid>,
+    /// Units by id.
+    pub units: BTreeMap<Uuid, Entry<UnitDraft>>,
+    /// Successions by id.
+    pub successions: BTreeMap<Uuid, Entry<SuccessionDraft>>,
+}
+
+impl UnitsFile {
+    /// Reads a unit file; nothing that is wrong with it passes, and every finding is told.
+    pub fn read(yaml: &str) -> Result<Self, Vec<Finding>> {
+        let document = Document::parse(yaml)?;
+        let file: File = document.typed().map_err(|finding| vec![finding])?;
+        let ids = file.units.iter().map(|unit| (unit.key.clone(), unit.id)).collect();
+        let mut reading = Reading { document: &document, ids, findings: Vec::new() };
+        if file.format != FORMAT {
+            reading.add("/format", format!("this version reads {FORMAT}"));
+        }
+        reading.no_doubles(&file);
+        let units: BTreeMap<_, _> = file.units.iter().enumerate().map(|(at, unit)| reading.unit(at, unit)).collect();
+        let successions = file.successions.iter().enumerate().map(|(at, act)| reading.succession(at, act, &units));
+        let successions = successions.collect();
+        let Reading { ids, mut findings, .. } = reading;
+        findings.sort();
+        if findings.is_empty() { Ok(Self { document, ids, units, successions }) } else { Err(findings) }
+    }
+}
+
+struct Reading<'a> {
+    document: &'a Document,
+    ids: BTreeMap<String, Uuid>,
+    findings: Vec<Finding>,
+}
+
+impl Reading<'_> {
+    fn add(&mut self, path: &str, reason: impl Into<String>) {
+        self.findings.push(self.document.finding(path, reason));
+    }
+
+    fn no_doubles(&mut self, file: &File) {
+        let (mut keys, mut ids) = (BTreeSet::new(), BTreeSet::new());
+        for (at, unit) in file.units.iter().enumerate() {
+            if !keys.insert(&unit.key) {
+                self.add(&format!("/units/{at}/key"), format!("the key {} stands here twice", unit.key));
+            }
+            if !ids.insert(unit.id) {
+                self.add(&format!("/units/{at}/id"), format!("the id {} stands here twice", unit.id));
+            }
+        }
+        for (at, act) in file.successions.iter().enumerate() {
+            if !ids.insert(act.id) {
+                self.add(&format!("/successions/{at}/id"), format!("the id {} stands here twice", act.id));
+            }
+        }
+    }
+
+    fn id(&mut self, key: &str, path: &str) -> Uuid {
+        match self.ids.get(key) {
+            Some(id) => *id,
+            None => {
+                self.add(path, format!("there is no unit {key}"));
+                Uuid::nil()
+            }
+        }
+    }
+
+    fn unit(&mut self, at: usize, entry: &UnitEntry) -> (Uuid, Entry<UnitDraft>) {
+        let path = format!("/units/{at}");
+        let parents = entry.parents.iter().enumerate().map(|(n, parent)| {
+            let value = self.id(&parent.parent, &format!("{path}/parents/{n}/parent"));
+            Dated { value, from: parent.from, to: parent.to }
+        });
+        let draft = UnitDraft {
+            parents: parents.collect(),
+            codes: entry.codes.iter().map(CodeEntry::dated).collect(),
+            names: entry.names.iter().map(NameEntry::dated).collect(),
+            kinds: entry.kinds.iter().map(KindEntry::dated).collect(),
+            area_classes: entry.area_classes.iter().map(AreaEntry::dated).collect(),
+            exists_from: entry.exists.from,
+            exists_to: entry.exists.to,
+            fictitious: entry.fictitious,
+        };
+        if let Err(error) = draft.check() {
+            for fault in error.faults {
+                // The file spells some members otherwise than the draft.
+                let inside = fault.pointer.replace("/exists_to", "/exists/to");
+                let inside = inside.strip_suffix("/value").unwrap_or(&inside);
+                self.add(&format!("{path}{inside}"), fault.en);
+            }
+        }
+        for (list, empty) in [("names", draft.names.is_empty()), ("kinds", draft.kinds.is_empty())] {
+            if empty {
+                self.add(&format!("{path}/{list}"), format!("a unit needs {list}"));
+            }
+        }
+        (entry.id, Entry { path, name: entry.key.clone(), draft })
+    }
+
+    fn succession(
+        &mut self,
+        at: usize,
+        entry: &SuccessionEntry,
+        units: &BTreeMap<Uuid, Entry<UnitDraft>>,
+    ) -> (Uuid, Entry<SuccessionDraft>) {
+        let path = format!("/successions/{at}");
+        let mut all = |member: &str, keys: &[String]| -> Vec<Uuid> {
+            keys.iter().enumerate().map(|(n, key)| self.id(key, &format!("{path}/{member}/{n}"))).collect()
+        };
+        let draft = SuccessionDraft {
+            kind: entry.kind,
+            effective_on: entry.on,
+            predecessors: all("from", &entry.from),
+            successors: all("to", &entry.to),
+            basis: entry.basis.vi.clone(),
+        };
+        if draft.check().is_err() {
+            self.add(&path, "the numbers of predecessors and successors do not fit the kind");
+        }
+        for (n, id) in draft.predecessors.iter().enumerate() {
+            let ends = units.get(id).map(|unit| unit.draft.exists_to);
+            if ends.is_some_and(|to| to != draft.effective_on.pred_opt()) {
+                let reason = format!("the unit must end on the day before {}", draft.effective_on);
+                self.add(&format!("{path}/from/{n}"), reason);
+            }
+        }
+        (entry.id, Entry { path, name: entry.id.to_string(), draft })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNITS: &str = include_str!("../../campaigns/quynh-nhai-2021-2025/units.yaml");
+
+    #[test]
+    fn the_shipped_units_are_read() {
+        let file = UnitsFile::read(UNITS).unwrap();
+        assert_eq!((file.units.len(), file.successions.len()), (24, 4));
+        let township = &file.units[&file.ids["thi-tran-muong-giang"]].draft;
+        let kinds: Vec<UnitKind> = township.kinds.iter().map(|dated| dated.value).collect();
+        assert_eq!(kinds, [UnitKind::Commune, UnitKind::Township]);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_where_it_stands() {
+        for (from, to, path) in [
+            ("parent: tinh-son-la", "parent: tinh-khac", "/units/1/parents/0/parent"),
+            ("key: huyen-quynh-nhai", "key: tinh-son-la", "/units/1/key"),
+            ("to: 2025-06-30", "to: 2020-06-30", "/units/1/kinds/0/to"),
+            ("[xa-muong-chien-cu, xa-ca-nang", "[xa-muong-chien-cu, tinh-son-la", "/successions/0/from/1"),
+            ("kind: merge", "kind: split", "/successions/0"),
+            ("format: units/1", "format: units/2", "/format"),
+            ("name: 'Tỉnh Sơn La'", "name: ''", "/units/0/names/0"),
+            ("area_classes: []", "area_class: I", "/units/0/area_class"),
+        ] {
+            assert!(UNITS.contains(from), "{from}");
+            let findings = UnitsFile::read(&UNITS.replacen(from, to, 1)).unwrap_err();
+            assert!(
+                findings.iter().any(|finding| finding.path == path && finding.line.is_some()),
+                "{path}: {findings:#?}"
+            );
+        }
+    }
+}
