@@ -201,6 +201,25 @@ mod tests {
         assert_eq!(methods.refuse("/elsewhere", "GET"), None);
     }
 
+    #[actix_web::test]
+    async fn a_panic_is_a_problem_without_details() {
+        async fn broken() -> HttpResponse {
+            panic!("secret detail")
+        }
+        let app = actix_web::App::new()
+            .wrap(actix_web::middleware::from_fn(edge))
+            .route("/broken", web::get().to(broken));
+        let app = actix_web::test::init_service(app).await;
+        let request = actix_web::test::TestRequest::get().uri("/broken").to_request();
+        let error = actix_web::test::try_call_service(&app, request).await.unwrap_err();
+        let response = error.error_response();
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["content-type"], problem::MEDIA_TYPE);
+        let body = response.into_body().try_into_bytes().unwrap();
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(text.contains("\"code\":\"internal\"") && !text.contains("secret"), "{text}");
+    }
+
     #[test]
     fn only_a_valid_traceparent_is_continued() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

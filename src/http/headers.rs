@@ -42,12 +42,13 @@ impl FromRequest for IdempotencyKey {
 pub struct IfMatch(Option<i64>);
 
 impl IfMatch {
-    /// 412 with the current ETag if the record has moved on.
+    /// 412 with the current ETag if the record has moved on. The tag has the version only, which is the part
+    /// that `If-Match` compares; the digest that a read adds tells representations apart.
     pub fn check(&self, version: i64) -> Result<(), Error> {
         if self.0 == Some(version) {
             return Ok(());
         }
-        Err(Error::new(Code::PreconditionFailed).member("current_version", version))
+        Err(Error::new(Code::PreconditionFailed).member("current_etag", format!("\"{version}\"")))
     }
 }
 

@@ -36,6 +36,8 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation { id: "amend_unit", permission: Permission::ManageUnits, call: Call::Change, events: &["unit.amended"] },
     Operation { id: "list_successions", permission: Permission::ReadUnits, call: Call::Read, events: &[] },
+    Operation { id: "get_succession", permission: Permission::ReadUnits, call: Call::Read, events: &[] },
+    Operation { id: "list_succession_events", permission: Permission::ReadUnits, call: Call::Read, events: &[] },
     Operation {
         id: "record_succession",
         permission: Permission::ManageUnits,
@@ -54,6 +56,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(register_unit)
         .service(amend_unit)
         .service(list_successions)
+        .service(get_succession)
+        .service(list_succession_events)
         .service(record_succession);
 }
 
@@ -363,6 +367,33 @@ pub async fn list_successions(app: App, _permit: Permit<ReadUnits>) -> Result<Ht
     let rows = store::successions(app.db.reader().conn()).await?;
     let items = rows.iter().map(SuccessionView::new).collect::<Result<_, _>>()?;
     Ok(HttpResponse::Ok().json(SuccessionList { items }))
+}
+
+/// Reads an act of succession.
+#[utoipa::path(tag = "units", params(("id" = Uuid, Path)), responses((status = 200, body = SuccessionView)))]
+#[get("/successions/{id}")]
+pub async fn get_succession(
+    request: HttpRequest,
+    app: App,
+    _permit: Permit<ReadUnits>,
+    id: PathId,
+) -> Result<HttpResponse, Error> {
+    let row = store::find_succession(app.db.reader().conn(), id.0).await?.ok_or(Code::NotFound)?;
+    found(&request, row.version, &SuccessionView::new(&row)?)
+}
+
+/// Reads the history of an act of succession.
+#[utoipa::path(tag = "units", params(("id" = Uuid, Path), History), responses((status = 200, body = EventPage)))]
+#[get("/successions/{id}/events")]
+pub async fn list_succession_events(
+    request: HttpRequest,
+    app: App,
+    _permit: Permit<ReadUnits>,
+    id: PathId,
+    query: Query<History>,
+) -> Result<HttpResponse, Error> {
+    store::find_succession(app.db.reader().conn(), id.0).await?.ok_or(Code::NotFound)?;
+    history(&request, &app, id.0, query.0).await
 }
 
 /// Records that units merge, split, are renamed or abolished; the predecessors end the day before.

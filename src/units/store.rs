@@ -239,6 +239,11 @@ pub async fn all(conn: &impl ConnectionTrait) -> Result<Vec<unit::Model>, Error>
     unit::Entity::find().order_by_asc(unit::Column::Id).all(conn).await.map_err(translate)
 }
 
+/// One succession.
+pub async fn find_succession(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<succession::Model>, Error> {
+    succession::Model::find(conn, id).await.map_err(translate)
+}
+
 /// Every succession, by id.
 pub async fn successions(conn: &impl ConnectionTrait) -> Result<Vec<succession::Model>, Error> {
     succession::Entity::find().order_by_asc(succession::Column::Id).all(conn).await.map_err(translate)

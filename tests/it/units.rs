@@ -30,11 +30,14 @@ both_engines! {
         let amended = administrator.change(&format!("{path}:amend"), &read.etag(), &amendment).await.is(200);
         assert_eq!(amended.json()["name"], "Bản Mới Hơn");
         assert_eq!(administrator.get(&format!("{path}?as_of=2022-05-05")).await.json()["name"], "Bản Mới");
-        administrator.change(&format!("{path}:amend"), &read.etag(), &amendment).await.problem(412, "precondition_failed");
+        let stale = administrator.change(&format!("{path}:amend"), &read.etag(), &amendment).await;
+        let stale = stale.problem(412, "precondition_failed");
+        assert_eq!((stale.etag(), &stale.json()["current_etag"]), ("\"2\"".to_owned(), &json!("\"2\"")));
+        administrator.change(&format!("{path}:amend"), &stale.etag(), &amendment).await.is(200);
 
         let history = administrator.get(&format!("{path}/events")).await.is(200).json();
         let types: Vec<&str> = history["items"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap()).collect();
-        assert_eq!(types, ["unit.registered", "unit.amended"]);
+        assert_eq!(types, ["unit.registered", "unit.amended", "unit.amended"]);
         assert!(history["items"][1]["reason"]["$c"].is_string(), "the reason is committed, not written");
         assert!(!history.to_string().contains("Đổi tên"));
     }
@@ -62,6 +65,10 @@ both_engines! {
         let again = administrator.create_as("/v1/successions", "key-1", &act).await.is(201);
         assert_eq!(first.text, again.text);
         assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), (None, Some("true")));
+        let path = first.header("location").unwrap();
+        assert_eq!(administrator.get(path).await.is(200).json()["predecessors"], json!([world.units.enterprise]));
+        let events = administrator.get(&format!("{path}/events")).await.is(200).json();
+        assert_eq!(events["items"][0]["type"], "succession.recorded");
         let unit = administrator.get(&format!("/v1/units/{}", world.units.enterprise)).await.json();
         assert_eq!(unit["history"]["exists_to"], "2025-12-31");
         let types = administrator.get(&format!("/v1/units/{}/events", world.units.enterprise)).await.json();

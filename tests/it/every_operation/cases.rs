@@ -26,6 +26,8 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
         "get_unit" => audited(format!("/v1/units/{}", units.village_a)),
         "list_unit_events" => audited(format!("/v1/units/{}/events", units.village_a)),
         "list_successions" => audited("/v1/successions"),
+        "get_succession" => audited(format!("/v1/successions/{}", merger(world).await)),
+        "list_succession_events" => audited(format!("/v1/successions/{}/events", merger(world).await)),
         "register_unit" => administered("/v1/units".into(), None, village),
         "amend_unit" => {
             let body = json!({ "unit": village, "reason": "Thử" });
@@ -78,6 +80,13 @@ async fn campaign(world: &World) -> Uuid {
     assert!(matches!(loading, thidua::campaigns::load::Loading::Done(_)), "the shipped campaign loads");
     let code = "quynh-nhai-2021-2025";
     thidua::campaigns::store::find_code(world.db.reader().conn(), code).await.unwrap().unwrap().id
+}
+
+/// The merger that every world has.
+async fn merger(world: &World) -> String {
+    let auditor = world.person(Role::Auditor, None).await;
+    let list = auditor.get("/v1/successions").await.is(200).json();
+    list["items"][0]["id"].as_str().unwrap().to_owned()
 }
 
 async fn account(world: &World) -> Uuid {

@@ -128,6 +128,38 @@ both_engines! {
     }
 }
 
+/// The example of each request body in the contract, by operation.
+fn examples() -> Vec<(String, Value)> {
+    let contract = thidua::app::openapi();
+    let mut found = Vec::new();
+    for (_, item) in contract["paths"].as_object().unwrap() {
+        for (_, operation) in item.as_object().unwrap() {
+            let body = &operation["requestBody"]["content"]["application/json"];
+            let Some(reference) = body["schema"]["$ref"].as_str() else { continue };
+            let id = operation["operationId"].as_str().unwrap();
+            let schema = contract.pointer(reference.trim_start_matches('#')).unwrap();
+            let example = [&body["example"], &schema["example"]].into_iter().find(|example| !example.is_null());
+            let example = example.unwrap_or_else(|| panic!("{id}: its request body has no example"));
+            found.push((id.to_owned(), example.clone()));
+        }
+    }
+    found
+}
+
+both_engines! {
+    async fn the_example_of_each_request_body_is_understood(world: World) {
+        let methods = methods();
+        for (id, example) in examples() {
+            let (_, method) = methods.iter().find(|(known, _)| *known == id).unwrap();
+            let case = cases::case(world, &id).await.unwrap_or_else(|| panic!("{id} has no case"));
+            let right = world.person(case.role, case.unit).await;
+            let answer = call(&right, method, &Case { body: Some(example), ..case }).await;
+            // The example names records that this world may lack; but its shape and its values are right.
+            assert!(matches!(answer.status, 200 | 201 | 404 | 409), "{id}: {} {}", answer.status, answer.text);
+        }
+    }
+}
+
 #[test]
 fn every_documented_operation_needs_a_permission_but_health() {
     let known: BTreeSet<&str> = rooms::operations().map(|operation| operation.id).collect();
