@@ -135,6 +135,7 @@ codes! {
     MethodNotAllowed = "method_not_allowed", 405, "Phương thức không được phép", "Method not allowed";
     NotAcceptable = "not_acceptable", 406, "Không có định dạng được yêu cầu", "No such representation";
     InvalidTransition = "invalid_transition", 409, "Trạng thái hiện tại không cho phép việc này", "Not possible in the present state";
+    RegisterClosed = "register_closed", 409, "Sổ đã khóa; muốn ghi hoặc sửa phải mở lại", "The register is closed; reopen it first";
     AlreadyExists = "already_exists", 409, "Đã có bản ghi như vậy", "Such a record exists already";
     IdempotencyInFlight = "idempotency_in_flight", 409, "Yêu cầu cùng khóa đang được xử lý", "A request with this key is in progress";
     Conflict = "conflict", 409, "Xung đột với thay đổi khác, hãy thử lại", "In conflict with another change; try again";

@@ -13,6 +13,7 @@ pub mod rooms;
 pub mod canonical;
 pub mod clock;
 pub mod error;
+pub mod evidence;
 pub mod id;
 pub mod text;
 pub mod words;
@@ -26,6 +27,9 @@ pub mod log;
 pub mod campaigns;
 pub mod figures;
 pub mod grants;
+pub mod obligations;
+pub mod observations;
+pub mod registers;
 pub mod units;
 
 pub mod recommendations;

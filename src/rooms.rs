@@ -2,7 +2,7 @@
 
 use crate::http::{Operation, Routes};
 use crate::log::rebuild::Kind;
-use crate::{campaigns, figures, grants, http, log, recommendations, units};
+use crate::{campaigns, figures, grants, http, log, obligations, observations, recommendations, registers, units};
 
 /// A noun of the domain.
 pub struct Room {
@@ -35,6 +35,21 @@ pub const ROOMS: &[Room] = &[
         routes: figures::http::routes,
         operations: figures::http::OPERATIONS,
         kinds: &[Kind::of::<figures::store::figure::Model>()],
+    },
+    Room {
+        routes: obligations::http::routes,
+        operations: obligations::http::OPERATIONS,
+        kinds: &[Kind::of::<obligations::store::obligation::Model>()],
+    },
+    Room {
+        routes: observations::http::routes,
+        operations: observations::http::OPERATIONS,
+        kinds: &[Kind::of::<observations::store::observation::Model>()],
+    },
+    Room {
+        routes: registers::http::routes,
+        operations: registers::http::OPERATIONS,
+        kinds: &[Kind::of::<registers::store::register::Model>()],
     },
     Room { routes: recommendations::http::routes, operations: recommendations::http::OPERATIONS, kinds: &[] },
     Room { routes: log::http::routes, operations: log::http::OPERATIONS, kinds: &[] },

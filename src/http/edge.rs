@@ -206,9 +206,8 @@ mod tests {
         async fn broken() -> HttpResponse {
             panic!("secret detail")
         }
-        let app = actix_web::App::new()
-            .wrap(actix_web::middleware::from_fn(edge))
-            .route("/broken", web::get().to(broken));
+        let app =
+            actix_web::App::new().wrap(actix_web::middleware::from_fn(edge)).route("/broken", web::get().to(broken));
         let app = actix_web::test::init_service(app).await;
         let request = actix_web::test::TestRequest::get().uri("/broken").to_request();
         let error = actix_web::test::try_call_service(&app, request).await.unwrap_err();

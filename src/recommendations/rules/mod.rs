@@ -48,8 +48,8 @@ pub use inputs::{
     Answer, Attestation, Attribute, DateFact, DateValue, Entry, Evidence, Figure, HeldAward, Inputs, Register, Subject,
 };
 pub use model::{
-    Award, Category, Criterion, Decision, Header, Indicator, Model, Parameter, ParameterValue, Per, Question,
-    RecordKind, Round, Table,
+    AttributeKind, Award, Category, Criterion, DateKind, Decision, Header, Indicator, Model, Parameter, ParameterValue,
+    Per, Question, RecordKind, Round, Table,
 };
 pub use number::Scalar;
 pub use run::{Mode, Request, RequestError, Run};

@@ -69,7 +69,10 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
                 json!({ "campaign": campaign(world).await, "round": "final", "scope": { "unit": units.commune_n } }),
             ),
         },
-        _ => figures(world, id).await?,
+        _ => match super::declared::case(world, id).await {
+            Some(case) => case,
+            None => figures(world, id).await?,
+        },
     })
 }
 

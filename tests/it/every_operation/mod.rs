@@ -4,6 +4,7 @@
 //! An operation without a case fails the test, so that none is forgotten.
 
 mod cases;
+mod declared;
 
 use std::collections::BTreeSet;
 

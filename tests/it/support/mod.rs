@@ -1,5 +1,6 @@
 //! A world for a test: a database of its own, a running service, people with roles.
 
+pub mod campaign;
 pub mod database;
 pub mod http;
 
