@@ -96,7 +96,7 @@ fn header_parameters(operation: &Operation) -> Vec<Value> {
 
 fn problems(path: &str, operation: &Operation, has_body: bool) -> Vec<Code> {
     let mut codes = vec![Code::InvalidQuery, Code::Unauthenticated, Code::Forbidden, Code::Internal, Code::Busy];
-    if path.contains('{') || path.contains(":resolve") {
+    if path.contains(['{', ':']) {
         codes.push(Code::NotFound);
     }
     if has_body {

@@ -137,6 +137,7 @@ codes! {
     InvalidTransition = "invalid_transition", 409, "Trạng thái hiện tại không cho phép việc này", "Not possible in the present state";
     RegisterClosed = "register_closed", 409, "Sổ đã khóa; muốn ghi hoặc sửa phải mở lại", "The register is closed; reopen it first";
     AlreadyExists = "already_exists", 409, "Đã có bản ghi như vậy", "Such a record exists already";
+    NoHolder = "no_holder", 409, "Không có đơn vị nào giữ vai trò này vào ngày đó", "No unit holds this body on that day";
     IdempotencyInFlight = "idempotency_in_flight", 409, "Yêu cầu cùng khóa đang được xử lý", "A request with this key is in progress";
     Conflict = "conflict", 409, "Xung đột với thay đổi khác, hãy thử lại", "In conflict with another change; try again";
     PreconditionFailed = "precondition_failed", 412, "Bản ghi đã thay đổi từ lần đọc trước", "The record has changed since it was read";

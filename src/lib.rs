@@ -24,9 +24,11 @@ pub mod db;
 pub mod http;
 pub mod log;
 
+pub mod attestations;
 pub mod campaigns;
 pub mod figures;
 pub mod grants;
+pub mod nominations;
 pub mod obligations;
 pub mod observations;
 pub mod registers;

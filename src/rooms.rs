@@ -2,7 +2,10 @@
 
 use crate::http::{Operation, Routes};
 use crate::log::rebuild::Kind;
-use crate::{campaigns, figures, grants, http, log, obligations, observations, recommendations, registers, units};
+use crate::{
+    attestations, campaigns, figures, grants, http, log, nominations, obligations, observations, recommendations,
+    registers, units,
+};
 
 /// A noun of the domain.
 pub struct Room {
@@ -50,6 +53,16 @@ pub const ROOMS: &[Room] = &[
         routes: registers::http::routes,
         operations: registers::http::OPERATIONS,
         kinds: &[Kind::of::<registers::store::register::Model>()],
+    },
+    Room {
+        routes: attestations::http::routes,
+        operations: attestations::http::OPERATIONS,
+        kinds: &[Kind::of::<attestations::store::attestation::Model>()],
+    },
+    Room {
+        routes: nominations::http::routes,
+        operations: nominations::http::OPERATIONS,
+        kinds: &[Kind::of::<nominations::store::nomination::Model>()],
     },
     Room { routes: recommendations::http::routes, operations: recommendations::http::OPERATIONS, kinds: &[] },
     Room { routes: log::http::routes, operations: log::http::OPERATIONS, kinds: &[] },

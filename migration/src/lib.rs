@@ -18,6 +18,8 @@ mod m0005_figures;
 mod m0008_obligations;
 mod m0009_observations;
 mod m0010_registers;
+mod m0011_attestations;
+mod m0012_nominations;
 
 /// Every migration in the order in which it runs.
 pub struct Migrator;
@@ -29,11 +31,13 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_log::Migration),
             Box::new(m0002_house::Migration),
             Box::new(m0003_units::Migration),
-            Box::new(m0005_figures::Migration),
             Box::new(m0004_campaigns::Migration),
+            Box::new(m0005_figures::Migration),
             Box::new(m0008_obligations::Migration),
             Box::new(m0009_observations::Migration),
             Box::new(m0010_registers::Migration),
+            Box::new(m0011_attestations::Migration),
+            Box::new(m0012_nominations::Migration),
         ]
     }
 }

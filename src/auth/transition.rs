@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Caller, Permission, Place};
 use crate::error::{Code, Error};
 
-/// One step of a record's life.
+/// One step of a record's life. A verb that leads to different states has several rows with the same permission.
 #[derive(Clone, Copy, Debug)]
 pub struct Transition<S: 'static> {
     /// The verb in the path, `POST …/{id}:verb`.
@@ -48,7 +48,9 @@ pub fn take<'t, S: Copy + PartialEq>(
     caller: &Caller,
     record: Standing<'_, S>,
 ) -> Result<&'t Transition<S>, Error> {
-    let step = table.iter().find(|step| step.verb == verb).ok_or_else(|| Error::internal("an unknown verb"))?;
+    let mut steps = table.iter().filter(|step| step.verb == verb);
+    let step = steps.clone().find(|step| step.from.contains(&record.state)).or_else(|| steps.next());
+    let step = step.ok_or_else(|| Error::internal("an unknown verb"))?;
     match refusal(step, caller, record) {
         None => Ok(step),
         Some(Code::Forbidden) => {

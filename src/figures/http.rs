@@ -14,7 +14,7 @@ use super::{Counts, FigureDraft, FigureState, TRANSITIONS, counts_households, da
 use crate::auth::policy::permit::{ConfirmFigures, ReadRecords, ReportFigures};
 use crate::auth::{Caller, Needed, Permission, Permit, Place, Standing, scope, transition};
 use crate::clock::rfc3339;
-use crate::db::{Event, Outcome, WriteTx};
+use crate::db::{Outcome, WriteTx};
 use crate::error::Error;
 use crate::http::page::Page;
 use crate::http::{
@@ -363,7 +363,7 @@ pub async fn amend_figure(
     let counts = &body.value.counts;
     step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &figure::Model| {
         counts.check(year_of(old)?, permit.caller.today, "/counts")?;
-        store::amend(tx, old, counts, Event::new("figure.amended")).await
+        store::amend(tx, old, counts).await
     })
     .await
 }
@@ -408,7 +408,7 @@ pub async fn correct_figure(
     let FigureCorrection { counts, reason } = &body.value;
     step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &figure::Model| {
         counts.check(year_of(old)?, permit.caller.today, "/counts")?;
-        store::amend(tx, old, counts, Event::because("figure.corrected", reason)).await
+        store::correct(tx, old, counts, reason).await
     })
     .await
 }

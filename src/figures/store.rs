@@ -85,14 +85,20 @@ pub async fn report(tx: &WriteTx<'_>, draft: &FigureDraft) -> Result<figure::Mod
     tx.insert(row.with(&draft.counts), Event::new("figure.reported")).await
 }
 
-/// Replaces the counts.
-pub async fn amend(
+/// Replaces the counts of a reported figure: they are now the words of whoever amended them.
+pub async fn amend(tx: &WriteTx<'_>, old: &figure::Model, counts: &Counts) -> Result<figure::Model, Error> {
+    let new = figure::Model { reported_by: tx.account(), ..old.with(counts) };
+    tx.update(old, new, Event::new("figure.amended")).await
+}
+
+/// Replaces the counts of a confirmed figure.
+pub async fn correct(
     tx: &WriteTx<'_>,
     old: &figure::Model,
     counts: &Counts,
-    event: Event<'_>,
+    reason: &str,
 ) -> Result<figure::Model, Error> {
-    tx.update(old, old.with(counts), event).await
+    tx.update(old, old.with(counts), Event::because("figure.corrected", reason)).await
 }
 
 /// Locks the figure.

@@ -343,10 +343,11 @@ pub async fn give_grant(
 /// The end of a grant.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "reason": "Chuyển công tác" }))]
 pub struct GrantEnding {
     /// Why.
     #[garde(length(chars, min = 1, max = 1000))]
-    #[schema(min_length = 1, max_length = 1000, example = "Chuyển công tác")]
+    #[schema(min_length = 1, max_length = 1000)]
     pub reason: String,
     /// Its last day; yesterday if absent, so that it ends at once.
     #[serde(default)]

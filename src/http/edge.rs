@@ -213,7 +213,7 @@ mod tests {
         let error = actix_web::test::try_call_service(&app, request).await.unwrap_err();
         let response = error.error_response();
         assert_eq!(response.status(), 500);
-        assert_eq!(response.headers()["content-type"], problem::MEDIA_TYPE);
+        assert_eq!(response.headers().get("content-type").unwrap(), problem::MEDIA_TYPE);
         let body = response.into_body().try_into_bytes().unwrap();
         let text = std::str::from_utf8(&body).unwrap();
         assert!(text.contains("\"code\":\"internal\"") && !text.contains("secret"), "{text}");

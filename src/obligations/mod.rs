@@ -89,7 +89,7 @@ pub struct Terms {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "campaign": "01900000-0000-7000-8000-000000000100", "unit": "01900000-0000-7000-8000-000000000003",
+    "campaign": "01a205b3-d001-7306-a710-04bdc8a0a609", "unit": "01900000-0000-7000-8000-000000000003",
     "terms": { "kind": "periodic_report", "title": "Báo cáo giảm nghèo năm 2023", "due_on": "2023-12-15" }
 }))]
 pub struct ObligationDraft {

@@ -170,7 +170,7 @@ pub struct Content {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "campaign": "01900000-0000-7000-8000-000000000100", "unit": "01900000-0000-7000-8000-000000000006",
+    "campaign": "01a205b3-d001-7306-a710-04bdc8a0a609", "unit": "01900000-0000-7000-8000-000000000006",
     "name": "models_replicated", "period": "2023", "observed_on": "2023-12-31",
     "content": { "value_integer": 2, "evidence": [{ "kind": "minutes", "number": "07/BB" }] }
 }))]

@@ -190,14 +190,16 @@ impl<'a> Subject<'a> {
             && self.in_time(activity.date("held_on"))
     }
 
-    fn observed(&self, sort: &'static str, name: &str) -> impl Iterator<Item = Known<'a>> {
-        let (name, first, last) = (name.to_owned(), self.frame.first_day, self.frame.as_of);
-        self.own("observation").filter(move |observation| {
-            observation.is("sort", sort)
-                && observation.is("name", &name)
-                && observation.is("state", "confirmed")
-                && observation.date("observed_on").is_some_and(|day| first <= day && day <= last)
-        })
+    fn observed(&self, sort: &str, name: &str) -> impl Iterator<Item = Known<'a>> {
+        self.own("observation").filter(move |observation| self.stands(observation, sort, name))
+    }
+
+    /// True for a confirmed observation of this name inside the period.
+    fn stands(&self, observation: &Known<'_>, sort: &str, name: &str) -> bool {
+        observation.is("sort", sort)
+            && observation.is("name", name)
+            && observation.is("state", "confirmed")
+            && self.in_time(observation.date("observed_on"))
     }
 
     fn observed_figure(&self, name: &str, period: &str) -> Figure {
@@ -246,7 +248,10 @@ impl<'a> Subject<'a> {
             "initiative" => self.credited("initiative").filter_map(|known| self.initiative(&known)).collect(),
             "obligation" => self.credited("obligation").filter_map(|known| self.obligation(&known)).collect(),
             "support_activity" => self.support(),
-            _ => self.observed("record", kind).map(|known| observed_entry(&known)).collect(),
+            _ => {
+                let records = self.credited("observation").filter(|known| self.stands(known, "record", kind));
+                records.map(|known| observed_entry(&known)).collect()
+            }
         };
         let (closed, evidence) = self.closing(kind);
         Register { closed, open_because: None, entries, evidence }

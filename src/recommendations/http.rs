@@ -49,7 +49,7 @@ pub struct RecommendationScope {
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "campaign": "019a0000-0000-7000-8000-000000000001", "round": "final",
+    "campaign": "01a205b3-d001-7306-a710-04bdc8a0a609", "round": "final",
     "scope": { "unit": "01900000-0000-7000-8000-000000000001" }
 }))]
 pub struct RecommendationRequest {

@@ -50,7 +50,7 @@ pub const SUMS: [&str; 2] = ["mobilised_vnd", "contribution_vnd"];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "campaign": "01900000-0000-7000-8000-000000000100", "unit": "01900000-0000-7000-8000-000000000006",
+    "campaign": "01a205b3-d001-7306-a710-04bdc8a0a609", "unit": "01900000-0000-7000-8000-000000000006",
     "round": "mid", "name": "regulation"
 }))]
 pub struct RegisterDraft {

@@ -296,13 +296,21 @@ pub async fn register_unit(
 /// What replaces a unit's attributes, and why.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "unit": {
+        "names": [{ "value": "Bản Mẫu", "from": "2021-01-01" }],
+        "kinds": [{ "value": "village", "from": "2021-01-01" }],
+        "exists_from": "2021-01-01"
+    },
+    "reason": "Đính chính theo nghị quyết"
+}))]
 pub struct UnitAmendment {
     /// All attributes as they are to stand.
     #[garde(dive)]
     pub unit: UnitDraft,
     /// Why.
     #[garde(length(chars, min = 1, max = 1000))]
-    #[schema(min_length = 1, max_length = 1000, example = "Đính chính theo nghị quyết")]
+    #[schema(min_length = 1, max_length = 1000)]
     pub reason: String,
 }
 

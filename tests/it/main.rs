@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod attestations;
 mod campaigns;
 mod commands;
 mod crash;
@@ -13,6 +14,7 @@ mod figures;
 mod generated;
 mod guard;
 mod log;
+mod nominations;
 mod obligations;
 mod observations;
 mod registers;

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::Per;
+use super::model::{Model, Per};
 use super::run::Run;
 use super::vocabulary::{AwardName, Operator, Rule};
 
@@ -23,6 +23,37 @@ pub struct Facts {
     pub dates: BTreeSet<String>,
     /// Awards whose holders matter.
     pub awards: BTreeSet<String>,
+}
+
+impl Model {
+    /// The questions that may be asked about a subject of this type in a round: by its category's criteria, by the
+    /// round's awards, and by the special path, which is open to everybody at any time.
+    pub fn statements(&self, round: &str, subject_type: &str) -> BTreeSet<&str> {
+        let category = self.categories.iter().map(|(_, category)| category);
+        let mut category = category.filter(|category| category.subjects.iter().any(|kind| kind == subject_type));
+        let combine = category.next().map(|category| &category.combine);
+        let options = combine.into_iter().flat_map(|combine| combine.options.iter().map(|(_, rule)| rule));
+        let criteria = options.chain(combine.and_then(|combine| combine.rule.as_ref()));
+        let awards = self.rounds.get(round).into_iter().flat_map(|round| &round.awards);
+        let extras = awards.filter_map(|id| self.awards.get(id)?.extra.as_ref());
+        let special = self.special_path.iter().map(|path| &path.rule);
+        let mut found = BTreeSet::new();
+        criteria.chain(extras).chain(special).for_each(|rule| self.asked(rule, &mut found));
+        found
+    }
+
+    fn asked<'a>(&'a self, rule: &'a Rule, found: &mut BTreeSet<&'a str>) {
+        rule.visit(&mut String::new(), &mut |_, rule| match rule {
+            Rule::Criterion(id) => {
+                self.criteria.get(id).into_iter().for_each(|criterion| self.asked(&criterion.rule, found));
+            }
+            Rule::Operator(operator) => {
+                if let Operator::Attested(id) = operator.as_ref() {
+                    found.insert(id.as_str());
+                }
+            }
+        });
+    }
 }
 
 impl Run<'_> {

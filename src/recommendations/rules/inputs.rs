@@ -26,6 +26,7 @@ pub struct Subject {
 
 /// The event a fact stands on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[schema(as = EventEvidence)]
 pub struct Evidence {
     /// Position of the event in the log.
     pub position: i64,

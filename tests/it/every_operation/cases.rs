@@ -5,7 +5,7 @@ use thidua::auth::Role;
 use uuid::Uuid;
 
 use super::{Case, Elsewhere, audited};
-use crate::support::{ISSUER, World};
+use crate::support::{ISSUER, World, campaign};
 
 /// The call of this operation that succeeds; what it needs is made beforehand.
 pub async fn case(world: &World, id: &str) -> Option<Case> {
@@ -69,20 +69,14 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
                 json!({ "campaign": campaign(world).await, "round": "final", "scope": { "unit": units.commune_n } }),
             ),
         },
-        _ => match super::declared::case(world, id).await {
-            Some(case) => case,
-            None => figures(world, id).await?,
-        },
+        _ => return in_rooms(world, id).await,
     })
 }
 
 /// The shipped campaign, loaded.
 async fn campaign(world: &World) -> Uuid {
-    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("campaigns/quynh-nhai-2021-2025");
-    let loading = thidua::commands::campaign::load_directory(&world.db, &directory).await.unwrap();
-    assert!(matches!(loading, thidua::campaigns::load::Loading::Done(_)), "the shipped campaign loads");
-    let code = "quynh-nhai-2021-2025";
-    thidua::campaigns::store::find_code(world.db.reader().conn(), code).await.unwrap().unwrap().id
+    campaign::load(world).await;
+    campaign::CAMPAIGN
 }
 
 /// The merger that every world has.
@@ -90,6 +84,20 @@ async fn merger(world: &World) -> String {
     let auditor = world.person(Role::Auditor, None).await;
     let list = auditor.get("/v1/successions").await.is(200).json();
     list["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// The cases that stand beside this file.
+async fn in_rooms(world: &World, id: &str) -> Option<Case> {
+    if let Some(case) = figures(world, id).await {
+        return Some(case);
+    }
+    if let Some(case) = super::attestations::case(world, id).await {
+        return Some(case);
+    }
+    if let Some(case) = super::declared::case(world, id).await {
+        return Some(case);
+    }
+    super::nominations::case(world, id).await
 }
 
 async fn account(world: &World) -> Uuid {

@@ -3,8 +3,10 @@
 //!
 //! An operation without a case fails the test, so that none is forgotten.
 
+mod attestations;
 mod cases;
 mod declared;
+mod nominations;
 
 use std::collections::BTreeSet;
 

@@ -209,3 +209,16 @@ fn the_answer_has_the_published_shape() {
     assert_eq!(json["subject"]["type"], "village");
     assert!(json.get("near_miss").is_none());
 }
+
+#[test]
+fn a_subject_is_asked_what_its_category_its_round_and_the_special_path_ask() {
+    let rules = rules();
+    let asked = |round: &str, kind: &str| {
+        let asked = rules.model().statements(round, kind);
+        asked.into_iter().map(str::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(asked("mid", "village"), "A231stable A233eff S34out X_round");
+    assert_eq!(asked("final", "township"), "A221eff A222fin A223mob S34out X_round X_tw");
+    assert_eq!(asked("mid", "household"), "A241will A242good A244eff S34out X_round");
+    assert_eq!(asked("nowhere", "province"), "S34out");
+}

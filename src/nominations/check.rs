@@ -1,0 +1,75 @@
+//! Whether a nomination may be filed as a draft says: round and award form are known, the subject exists at the cut-off, the
+//! nominator is entitled and nothing stands yet. In the filing transaction.
+
+use chrono::NaiveDate;
+use uuid::Uuid;
+
+use super::view::Sides;
+use super::{NominationDraft, NominationPath, store};
+use crate::auth::Permit;
+use crate::auth::policy::permit::Nominate;
+use crate::campaigns;
+use crate::db::WriteTx;
+use crate::error::{Code, Error};
+use crate::units;
+
+/// 422 with a pointer unless the campaign knows round and award form and both units exist, the subject at the cut-off.
+pub async fn references(tx: &WriteTx<'_>, draft: &NominationDraft) -> Result<(), Error> {
+    let definition = campaigns::store::definition(tx.conn(), draft.campaign).await?;
+    let round = definition
+        .round(&draft.round)
+        .ok_or_else(|| Error::invalid("/round", "phong trào không có đợt này", "the campaign has no such round"))?;
+    let known = match draft.path {
+        NominationPath::Normal => round.award_forms.contains(&draft.award_form),
+        // A special case is considered at any time, for any form.
+        NominationPath::Special => definition.award_form(&draft.award_form).is_some(),
+    };
+    if !known {
+        let (vi, en) = ("đợt này không có hình thức khen thưởng này", "is no award form of this round");
+        return Err(Error::invalid("/award_form", vi, en));
+    }
+    exists_on(tx, draft.unit, round.as_of).await?;
+    match units::store::find(tx.conn(), draft.nominator_unit).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::invalid("/nominator_unit", "không có đơn vị này", "there is no such unit")),
+    }
+}
+
+/// A round's subjects are the units that exist at its cut-off.
+async fn exists_on(tx: &WriteTx<'_>, unit: Uuid, day: NaiveDate) -> Result<(), Error> {
+    let row = units::store::find(tx.conn(), unit).await?;
+    let row = row.ok_or_else(|| Error::invalid("/unit", "không có đơn vị này", "there is no such unit"))?;
+    if row.exists_from <= day && row.exists_to.is_none_or(|to| day <= to) {
+        return Ok(());
+    }
+    let vi = format!("đơn vị không tồn tại vào ngày chốt {day}");
+    Err(Error::invalid("/unit", vi, format!("the unit does not exist on the cut-off {day}")))
+}
+
+/// 403 or 404 unless the caller may nominate from where it stands; 422 if the nominator is not the one that the path asks for.
+pub fn nominator(permit: &Permit<Nominate>, draft: &NominationDraft, sides: &Sides) -> Result<(), Error> {
+    permit.require(sides.acting(draft.path))?;
+    let pointer = "/nominator_unit";
+    match draft.path {
+        NominationPath::Normal if !sides.subject.covered_by.contains(&draft.nominator_unit) => {
+            let vi = "không phải là đối tượng hoặc đơn vị cấp trên của đối tượng";
+            Err(Error::invalid(pointer, vi, "is neither the subject nor a unit above it"))
+        }
+        // Nobody nominates in the name of a unit above its own.
+        NominationPath::Normal if !permit.may(&sides.nominator) => Err(Code::Forbidden.into()),
+        NominationPath::Special if draft.nominator_unit == draft.unit => {
+            let vi = "đơn vị nhận hỗ trợ phải khác đơn vị hỗ trợ";
+            Err(Error::invalid(pointer, vi, "the receiving unit is another one than the giver"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// 409 if a nomination for the same subject, round and award form stands.
+pub async fn nothing_stands(tx: &WriteTx<'_>, draft: &NominationDraft) -> Result<(), Error> {
+    store::lock(tx, draft).await?;
+    match store::standing(tx.conn(), draft).await? {
+        None => Ok(()),
+        Some(id) => Err(Error::new(Code::AlreadyExists).member("nomination", id.to_string())),
+    }
+}
