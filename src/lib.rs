@@ -24,10 +24,12 @@ pub mod db;
 pub mod http;
 pub mod log;
 
+pub mod activities;
 pub mod attestations;
 pub mod campaigns;
 pub mod figures;
 pub mod grants;
+pub mod initiatives;
 pub mod nominations;
 pub mod obligations;
 pub mod observations;

@@ -3,8 +3,8 @@
 use crate::http::{Operation, Routes};
 use crate::log::rebuild::Kind;
 use crate::{
-    attestations, campaigns, figures, grants, http, log, nominations, obligations, observations, recommendations,
-    registers, units,
+    activities, attestations, campaigns, figures, grants, http, initiatives, log, nominations, obligations,
+    observations, recommendations, registers, units,
 };
 
 /// A noun of the domain.
@@ -38,6 +38,16 @@ pub const ROOMS: &[Room] = &[
         routes: figures::http::routes,
         operations: figures::http::OPERATIONS,
         kinds: &[Kind::of::<figures::store::figure::Model>()],
+    },
+    Room {
+        routes: activities::http::routes,
+        operations: activities::http::OPERATIONS,
+        kinds: &[Kind::of::<activities::store::activity::Model>()],
+    },
+    Room {
+        routes: initiatives::http::routes,
+        operations: initiatives::http::OPERATIONS,
+        kinds: &[Kind::of::<initiatives::store::initiative::Model>()],
     },
     Room {
         routes: obligations::http::routes,

@@ -15,6 +15,8 @@ mod m0002_house;
 mod m0003_units;
 mod m0004_campaigns;
 mod m0005_figures;
+mod m0006_activities;
+mod m0007_initiatives;
 mod m0008_obligations;
 mod m0009_observations;
 mod m0010_registers;
@@ -33,6 +35,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_units::Migration),
             Box::new(m0004_campaigns::Migration),
             Box::new(m0005_figures::Migration),
+            Box::new(m0006_activities::Migration),
+            Box::new(m0007_initiatives::Migration),
             Box::new(m0008_obligations::Migration),
             Box::new(m0009_observations::Migration),
             Box::new(m0010_registers::Migration),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::AttestationDraft;
 use super::holder::{self, Asked};
 use super::store::{self, Question};
+use crate::activities;
 use crate::auth::scope;
 use crate::campaigns::{self, Definition};
 use crate::db::WriteTx;
@@ -59,7 +60,9 @@ impl Ask {
                 if receiver == draft.unit {
                     return Err(about_itself(pointer));
                 }
-                if store::has_received(tx.conn(), draft.campaign, draft.unit, receiver, draft.attested_on).await? {
+                if activities::store::was_helped(tx.conn(), draft.campaign, draft.unit, receiver, draft.attested_on)
+                    .await?
+                {
                     return Ok(());
                 }
                 let (vi, en) =

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use chrono::NaiveDate;
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::Deserialize;
@@ -219,16 +218,4 @@ pub async fn verdicts(
         (question, verdict)
     };
     Ok(asked.into_iter().map(verdict).collect())
-}
-
-/// True if the receiver may answer for what the giver gave (III.3.4). Any unit whose head answers counts as a receiver:
-/// its answer rests on the evidence that it must bring.
-pub async fn has_received(
-    _conn: &impl ConnectionTrait,
-    _campaign: Uuid,
-    _giver: Uuid,
-    _receiver: Uuid,
-    _by: NaiveDate,
-) -> Result<bool, Error> {
-    Ok(true)
 }

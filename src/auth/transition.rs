@@ -85,6 +85,7 @@ mod tests {
     const TABLE: &[Transition<u8>] = &[
         Transition { verb: "amend", from: &[0], to: 0, permission: Permission::ReportFigures, four_eyes: false },
         Transition { verb: "confirm", from: &[0], to: 1, permission: Permission::ConfirmFigures, four_eyes: true },
+        Transition { verb: "amend", from: &[2], to: 2, permission: Permission::ReportFigures, four_eyes: false },
     ];
 
     #[test]
@@ -103,6 +104,7 @@ mod tests {
             (&officer, 0, submitter, vec!["confirm"]),
             (&officer, 0, Some(officer.account), vec![]),
             (&officer, 1, submitter, vec![]),
+            (&reporter, 2, submitter, vec!["amend"]),
         ] {
             let record = Standing { state, place: &place, submitter };
             assert_eq!(allowed(TABLE, who, record), verbs);
@@ -110,6 +112,8 @@ mod tests {
                 assert_eq!(take(TABLE, step.verb, who, record).is_ok(), verbs.contains(&step.verb));
             }
         }
+        let amended = take(TABLE, "amend", &reporter, Standing { state: 2, place: &place, submitter }).unwrap();
+        assert_eq!(amended.to, 2, "the row for the present state");
         let code = |who: &Caller, verb, state, submitter| {
             take(TABLE, verb, who, Standing { state, place: &place, submitter }).unwrap_err().code
         };

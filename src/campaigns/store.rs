@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use super::cache::Cache;
 use super::{Definition, UnitsFile, definition as file};
 use crate::db::constraint::translate;
 use crate::db::{DocumentRef, Record, WriteTx, document, list};
-use crate::error::Error;
+use crate::error::{Code, Error, Fault};
 use crate::http::page::{Found, Slice};
 use crate::recommendations::rules::RuleSet;
 use crate::record;
@@ -147,6 +148,31 @@ pub async fn rule_set_of(
     let text = document::read(conn, &file).await?;
     let rule_set = RuleSet::load(&text).map_err(|findings| unreadable(&findings))?;
     Ok(RULE_SETS.keep(file.sha256, rule_set))
+}
+
+/// The cut-off of a round as the filter of a list: whatever is dated up to that civil date. None if no round is asked
+/// for. A round is known within its campaign only.
+pub async fn cut_off(
+    conn: &impl ConnectionTrait,
+    campaign: Option<Uuid>,
+    round: Option<&str>,
+) -> Result<Option<NaiveDate>, Error> {
+    let Some(round) = round else { return Ok(None) };
+    let Some(campaign) = campaign else {
+        return Err(bad("query/round", "cần kèm phong trào", "needs the campaign"));
+    };
+    let said = definition(conn, campaign).await.map_err(|error| match error.code {
+        Code::InvalidValue => bad("query/campaign", "không có phong trào này", "there is no such campaign"),
+        _ => error,
+    })?;
+    match said.round(round) {
+        Some(known) => Ok(Some(known.as_of)),
+        None => Err(bad("query/round", "phong trào không có đợt này", "the campaign has no such round")),
+    }
+}
+
+fn bad(pointer: &'static str, vi: &'static str, en: &'static str) -> Error {
+    Error::at(Code::InvalidQuery, Fault::new(pointer, vi, en))
 }
 
 /// The units as a campaign's folder gave them.

@@ -277,7 +277,7 @@ pub async fn report_observation(
 /// What is to be said.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({ "content": { "value_integer": 3, "evidence": [{ "kind": "minutes", "number": "07/BB" }] } }))]
+#[schema(example = json!({ "content": { "fields": { "kind": "revolving_capital" }, "evidence": [{ "kind": "minutes", "number": "07/BB" }] } }))]
 pub struct ObservationAmendment {
     /// All of it.
     #[garde(dive)]
@@ -325,7 +325,8 @@ pub async fn confirm_observation(
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "content": { "value_integer": 1, "evidence": [{ "kind": "minutes", "number": "08/BB" }] }, "reason": "Rà soát lại"
+    "content": { "fields": { "kind": "revolving_capital" }, "evidence": [{ "kind": "minutes", "number": "08/BB" }] },
+    "reason": "Rà soát lại"
 }))]
 pub struct ObservationCorrection {
     /// All of it.

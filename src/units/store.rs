@@ -1,6 +1,6 @@
 //! Units and successions in SQL, and the two tables derived from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
@@ -234,6 +234,16 @@ pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<unit::
     unit::Model::find(conn, id).await.map_err(translate)
 }
 
+/// Those of `ids` that name a unit which existed on `day`.
+pub async fn alive(conn: &impl ConnectionTrait, ids: &[Uuid], day: NaiveDate) -> Result<BTreeSet<Uuid>, Error> {
+    let select = unit::Entity::find()
+        .filter(unit::Column::Id.is_in(ids.iter().copied()))
+        .filter(unit::Column::ExistsFrom.lte(day))
+        .filter(unit::Column::ExistsTo.is_null().or(unit::Column::ExistsTo.gte(day)));
+    let rows = select.all(conn).await.map_err(translate)?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
 /// Every unit, by id.
 pub async fn all(conn: &impl ConnectionTrait) -> Result<Vec<unit::Model>, Error> {
     unit::Entity::find().order_by_asc(unit::Column::Id).all(conn).await.map_err(translate)
@@ -357,7 +367,7 @@ async fn insert(
 }
 
 /// Every row of the derived tables, as a line of text.
-pub async fn derived(conn: &impl ConnectionTrait) -> Result<std::collections::BTreeSet<String>, Error> {
+pub async fn derived(conn: &impl ConnectionTrait) -> Result<BTreeSet<String>, Error> {
     #[derive(FromQueryResult)]
     struct AttributeRow {
         unit_id: Uuid,

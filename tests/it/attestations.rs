@@ -23,6 +23,20 @@ fn stable(world: &World, answer: &str) -> Value {
     draft(world.units.village_a, "A231stable", answer, "2023-12-20")
 }
 
+/// The enterprise helped this unit, and home affairs accepted the report.
+async fn helped(world: &World, receiver: Uuid) {
+    let giver = world.person(Role::UnitReporter, Some(world.units.enterprise)).await;
+    let office = world.person(Role::HomeAffairs, Some(world.units.district)).await;
+    let content = json!({ "clause_kind": "II.a", "support_kind": "cash", "held_on": "2023-05-01", "title": "Hỗ trợ",
+        "households_helped": 1, "pupils_helped": 0, "beneficiary_area": "poor_person", "receiving_unit": receiver,
+        "resources": [{ "giver_unit": world.units.enterprise, "cash_vnd": 1_000_000 }] });
+    let body = json!({ "campaign": CAMPAIGN, "unit": world.units.enterprise, "content": content });
+    let made = giver.create("/v1/activities", &body).await.is(201);
+    let path = format!("/v1/activities/{}", made.id());
+    let submitted = giver.change(&format!("{path}:submit"), &made.etag(), &json!({})).await.is(200);
+    office.change(&format!("{path}:accept"), &submitted.etag(), &json!({})).await.is(200);
+}
+
 /// About the enterprise, as a unit answers that received its help.
 fn outstanding(world: &World, receiver: Uuid, answer: &str) -> Value {
     but(draft(world.units.enterprise, "S34out", answer, "2023-12-20"), json!({ "receiving_unit": receiver }))
@@ -197,6 +211,10 @@ both_engines! {
         load(world).await;
         let units = world.units;
         let (one, other) = (head(world, units.village_a).await, head(world, units.village_b).await);
+        let nothing = attests(&one, &outstanding(world, units.village_a, "yes")).await.problem(422, "invalid_value");
+        assert_eq!(nothing.json()["errors"][0]["pointer"], "/receiving_unit", "it has received nothing yet");
+        helped(world, units.village_a).await;
+        helped(world, units.village_b).await;
         let yes = attests(&one, &outstanding(world, units.village_a, "yes")).await.is(201);
         let no = attests(&other, &outstanding(world, units.village_b, "no")).await.is(201);
         assert_eq!((&yes.json()["disputed"], &no.json()["disputed"]), (&json!(false), &json!(true)));
@@ -215,6 +233,7 @@ both_engines! {
         load(world).await;
         let units = world.units;
         let receiver = head(world, units.village_b).await;
+        helped(world, units.village_b).await;
         let given = attests(&receiver, &outstanding(world, units.village_b, "yes")).await.is(201).id();
         let commune = head(world, units.commune_a).await;
         let stable = attests(&commune, &stable(world, "yes")).await.is(201).id();

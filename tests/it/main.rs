@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod activities;
 mod attestations;
 mod campaigns;
 mod commands;
@@ -13,6 +14,7 @@ mod every_operation;
 mod figures;
 mod generated;
 mod guard;
+mod initiatives;
 mod log;
 mod nominations;
 mod obligations;

@@ -97,6 +97,9 @@ async fn in_rooms(world: &World, id: &str) -> Option<Case> {
     if let Some(case) = super::declared::case(world, id).await {
         return Some(case);
     }
+    if let Some(case) = super::activities::case(world, id).await {
+        return Some(case);
+    }
     super::nominations::case(world, id).await
 }
 

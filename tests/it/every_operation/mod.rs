@@ -3,6 +3,7 @@
 //!
 //! An operation without a case fails the test, so that none is forgotten.
 
+mod activities;
 mod attestations;
 mod cases;
 mod declared;
