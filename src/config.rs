@@ -85,6 +85,20 @@ pub fn read(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|error| Error::internal(format!("{}: {error}", path.display())))
 }
 
+/// Writes a secret into a new file that only its owner reads.
+pub fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
+    write_new(path, text, 0o600)
+}
+
+/// Writes a new file with these permissions; one that is there stays.
+pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut file = file.map_err(|error| Error::internal(format!("{}: {error}", path.display())))?;
+    file.write_all(text.as_bytes()).map_err(Error::internal)
+}
+
 /// The directory for scratch files.
 pub fn scratch() -> PathBuf {
     std::env::temp_dir()

@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod contract;
+pub mod demo;
 pub mod docs;
 pub mod rooms;
 

@@ -8,6 +8,7 @@ use crate::config::DatabaseArgs;
 use crate::error::Error;
 
 pub mod campaign;
+pub mod demo;
 pub mod docs;
 pub mod grant;
 pub mod log;
@@ -18,6 +19,8 @@ pub mod token;
 /// What the program can do.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Serves a demonstration: the shipped campaign, fictitious data, a token for every role.
+    Demo(demo::DemoArgs),
     /// Serves the API. Never migrates.
     Serve(serve::ServeArgs),
     /// Brings the schema up to date; several at once are safe.
@@ -41,6 +44,7 @@ pub enum Command {
 /// Runs a command.
 pub async fn run(command: Command) -> ExitCode {
     let result = match command {
+        Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Migrate(args) => migrate(&args).await,
         Command::Openapi => docs::openapi(),

@@ -54,8 +54,8 @@ pub fn run(args: &TokenArgs) -> Result<ExitCode, Error> {
     match &args.what {
         What::NewKey { private, jwks } => {
             let key = SigningKey::generate().map_err(Error::internal)?;
-            write_new(private, key.private_pem.expose(), 0o600)?;
-            write_new(jwks, &key.jwks, 0o644)?;
+            config::write_new(private, key.private_pem.expose(), 0o600)?;
+            config::write_new(jwks, &key.jwks, 0o644)?;
             println!("key {} written", key.kid);
         }
         What::Sign { private, issuer, audience, subject, lifetime } => {
@@ -75,12 +75,4 @@ pub fn run(args: &TokenArgs) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn write_new(path: &PathBuf, text: &str, mode: u32) -> Result<(), Error> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let mut file = file.map_err(|error| Error::internal(format!("{}: {error}", path.display())))?;
-    file.write_all(text.as_bytes()).map_err(Error::internal)
 }

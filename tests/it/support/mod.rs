@@ -2,6 +2,7 @@
 
 pub mod campaign;
 pub mod database;
+pub mod demo;
 pub mod http;
 
 use std::time::Duration;
@@ -14,7 +15,7 @@ use thidua::clock::now;
 use thidua::commands::grant;
 use thidua::db::{Db, Outcome, WriteTx};
 use thidua::grants::GrantDraft;
-use thidua::http::Shared;
+use thidua::http::{App, Shared};
 use thidua::units::{Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind, store};
 use uuid::Uuid;
 
@@ -74,6 +75,7 @@ pub struct World {
     pub base: String,
     pub client: reqwest::Client,
     pub units: Units,
+    pub shared: App,
     key: SigningKey,
     server: actix_web::dev::ServerHandle,
 }
@@ -101,7 +103,8 @@ impl World {
         let (key, verifier) = keys();
         let shared = web::Data::new(Shared::new(db.clone(), verifier, None).await.unwrap());
         db.start_sealer();
-        let server = HttpServer::new(move || thidua::app::app(shared.clone()))
+        let served = shared.clone();
+        let server = HttpServer::new(move || thidua::app::app(served.clone()))
             .workers(2)
             .disable_signals()
             .bind("127.0.0.1:0")
@@ -112,7 +115,7 @@ impl World {
         actix_web::rt::spawn(server);
         let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
         let units = units(&db).await;
-        Self { db, database, base, client, units, key, server: handle }
+        Self { db, database, base, client, units, shared, key, server: handle }
     }
 
     async fn end(self) {

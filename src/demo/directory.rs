@@ -1,0 +1,127 @@
+//! The directory of a demonstration: its database, its key, its journal, and what it tells about itself.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::tokens::Signer;
+use crate::auth::Role;
+use crate::auth::sign::SigningKey;
+use crate::clock::now;
+use crate::config;
+use crate::error::Error;
+
+/// The database.
+const DATABASE: &str = "thidua.db";
+/// The signing key, PKCS#8 PEM.
+const KEY: &str = "demo-key.pem";
+/// Which steps were taken.
+const JOURNAL: &str = "demo-steps.jsonl";
+/// Where the demonstration is and how to enter.
+const ABOUT: &str = "demo.json";
+/// The same while it is being written.
+const DRAFT: &str = "demo.json.draft";
+/// Everything that a demonstration writes; SQLite adds the two in the middle.
+const CREATED: [&str; 7] = [DATABASE, "thidua.db-wal", "thidua.db-shm", KEY, JOURNAL, ABOUT, DRAFT];
+
+/// A demonstration's directory.
+#[derive(Clone, Debug)]
+pub struct Directory(PathBuf);
+
+/// What `demo.json` says.
+#[derive(Debug, Serialize)]
+pub struct About {
+    /// Where the service answers.
+    pub base_url: String,
+    /// Its documentation, authorised already.
+    pub docs_url: String,
+    /// A token for each role.
+    pub tokens: BTreeMap<&'static str, String>,
+}
+
+impl Directory {
+    /// The directory, made if it is not there; `fresh` removes what an earlier demonstration wrote, and nothing else.
+    pub fn open(path: &Path, fresh: bool) -> Result<Self, Error> {
+        fs::create_dir_all(path).map_err(|error| told(path, &error))?;
+        let directory = Self(path.to_owned());
+        if fresh {
+            for name in CREATED {
+                let file = directory.file(name);
+                match fs::remove_file(&file) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(told(&file, &error)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(directory)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The URL of its database.
+    pub fn database_url(&self) -> String {
+        format!("sqlite://{}", self.file(DATABASE).display())
+    }
+
+    /// The journal's path.
+    pub fn journal(&self) -> PathBuf {
+        self.file(JOURNAL)
+    }
+
+    /// Signs with the directory's key, which is made once.
+    pub fn signer(&self) -> Result<Signer, Error> {
+        let path = self.file(KEY);
+        if !path.exists() {
+            let new = SigningKey::generate_demo().map_err(Error::internal)?;
+            config::write_secret(&path, new.private_pem.expose())?;
+        }
+        Signer::demo(&config::read(&path)?)
+    }
+
+    /// Fresh tokens, a role each, and where to use them; written to `demo.json` as well.
+    pub fn tell(&self, base_url: &str, signer: &Signer) -> Result<About, Error> {
+        let at = now();
+        let token = |role: &Role| Ok((role.as_str(), signer.token(role.as_str(), at)?));
+        let about = About {
+            base_url: base_url.to_owned(),
+            docs_url: format!("{base_url}/docs"),
+            tokens: Role::ALL.iter().map(token).collect::<Result<_, Error>>()?,
+        };
+        let path = self.file(ABOUT);
+        let mut text = serde_json::to_string_pretty(&about).map_err(Error::internal)?;
+        text.push('\n');
+        // Whoever waits for the file finds all of it.
+        let draft = self.file(DRAFT);
+        let written = fs::File::create(&draft).and_then(|mut file| file.write_all(text.as_bytes()));
+        written.and_then(|()| fs::rename(&draft, &path)).map_err(|error| told(&path, &error))?;
+        Ok(about)
+    }
+}
+
+fn told(path: &Path, error: &std::io::Error) -> Error {
+    Error::internal(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fresh_removes_what_a_demo_wrote_and_nothing_else() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a/b");
+        let directory = Directory::open(&path, false).unwrap();
+        let signer = directory.signer().unwrap();
+        directory.tell("http://127.0.0.1:1", &signer).unwrap();
+        fs::write(path.join("mine.txt"), "x").unwrap();
+        assert_eq!(directory.signer().unwrap().key.kid(), signer.key.kid(), "the key is made once");
+        Directory::open(&path, true).unwrap();
+        let left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["mine.txt"]);
+    }
+}
