@@ -14,6 +14,7 @@ use serde_json::{Map, Number, Value};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Code, Error, Fault};
+use crate::text::is_date_out_of_range;
 
 /// The largest body, in bytes.
 pub const LIMIT: usize = 256 * 1024;
@@ -86,6 +87,10 @@ fn normalise(value: &mut Value, pointer: &mut String) -> Result<(), Error> {
         Value::String(text) => {
             if text.contains('\0') {
                 let fault = Fault::new(pointer.clone(), "chứa ký tự NUL", "contains a NUL character");
+                return Err(Error::at(Code::InvalidValue, fault));
+            }
+            if is_date_out_of_range(text) {
+                let fault = Fault::new(pointer.clone(), "năm cần đúng bốn chữ số", "a year has four digits");
                 return Err(Error::at(Code::InvalidValue, fault));
             }
             *text = text.nfc().collect();
@@ -250,6 +255,7 @@ mod tests {
         assert_eq!(code(br#"{"name":"abcd","count":1}"#), (Code::InvalidValue, "/name".into()));
         assert_eq!(code(br#"{"name":"a","count":10}"#), (Code::InvalidValue, "/count".into()));
         assert_eq!(code(br#"{"name":"a\u0000","count":1}"#), (Code::InvalidValue, "/name".into()));
+        assert_eq!(code(br#"{"name":"+12345-01-01","count":1}"#), (Code::InvalidValue, "/name".into()));
         assert_eq!(code(br#"{"name":"\ud800","count":1}"#).0, Code::MalformedBody);
         assert_eq!(code(br#"{"name":"a","name":"b","count":1}"#).0, Code::MalformedBody);
         assert_eq!(code(br#"{"name":"a","count":1} x"#).0, Code::MalformedBody);

@@ -8,6 +8,7 @@ use garde::Validate;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Code, Error, Fault};
+use crate::text::is_date_out_of_range;
 
 /// The parameters of a request.
 pub struct Query<T>(pub T);
@@ -25,6 +26,13 @@ where
 }
 
 fn read<T: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<T, Error> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map(web::Query::into_inner).unwrap_or_default();
+    for (name, value) in pairs {
+        if value.contains('\0') || is_date_out_of_range(value.trim_start()) {
+            let (vi, en) = ("giá trị ngoài phạm vi", "is out of range");
+            return Err(Error::at(Code::InvalidQuery, Fault::new(format!("query/{name}"), vi, en)));
+        }
+    }
     let query = web::Query::<T>::from_query(query).map_err(|error| {
         let text = match &error {
             actix_web::error::QueryPayloadError::Deserialize(inner) => inner.to_string(),

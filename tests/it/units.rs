@@ -102,7 +102,7 @@ both_engines! {
         assert_eq!(communes(reader.get("/v1/units?kind=commune&as_of=2026-01-01").await.json()), 1);
         let within = format!("/v1/units?unit={}&as_of=2024-01-01&kind=village", world.units.commune_a);
         assert_eq!(names(&reader.get(&within).await.json()), [world.units.village_a.to_string()]);
-        for bad in ["limit=0", "limit=201", "limit=x", "unknown=1", "kind=castle", "limit=1&limit=2", "as_of=2021-02-30"] {
+        for bad in ["limit=0", "limit=201", "limit=x", "unknown=1", "kind=castle", "limit=1&limit=2", "as_of=2021-02-30", "as_of=%2B12345-01-01", "as_of=-0001-01-01"] {
             reader.get(&format!("/v1/units?{bad}")).await.problem(400, "invalid_query");
         }
     }
