@@ -1,5 +1,6 @@
 //! Text: folding for search without diacritics. NFC happens at the edge (`http/body.rs`).
 
+use chrono::NaiveDate;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -9,16 +10,17 @@ pub fn fold(text: &str) -> String {
     stripped.flat_map(char::to_lowercase).map(|c| if c == 'đ' { 'd' } else { c }).collect()
 }
 
-/// True for a civil date whose year has not exactly four digits: the two engines order such days differently.
-pub fn is_date_out_of_range(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let mut parts = unsigned.split('-');
-    let (Some(year), Some(month), Some(day), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    let digits = |part: &str, count: usize| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
-    let is_date = !year.is_empty() && digits(year, year.len()) && digits(month, 2) && digits(day, 2);
-    is_date && (year.len() != 4 || unsigned.len() != text.len() || year == "0000")
+/// True for a civil date in its one form, `2025-12-31`, from year 1 to 9999.
+pub fn is_civil_date(text: &str) -> bool {
+    let shape = text.len() == 10
+        && text.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
+    shape && !text.starts_with("0000") && text.parse::<NaiveDate>().is_ok()
+}
+
+/// True for a day in another form than the one above. Years of more than four digits, which the parser would take,
+/// order differently on the two engines.
+pub fn is_odd_date(text: &str) -> bool {
+    text.parse::<NaiveDate>().is_ok() && !is_civil_date(text)
 }
 
 #[cfg(test)]
@@ -32,13 +34,14 @@ mod tests {
             ("9999-12-31", false),
             ("+12345-01-01", true),
             ("-0001-01-01", true),
-            ("12345-01-01", true),
+            ("+12345-1-1", true),
+            ("2025-1-1", true),
             ("0000-01-01", true),
             ("15/2025-01-01", false),
             ("2025-12-31-x", false),
             ("bản", false),
         ] {
-            assert_eq!(is_date_out_of_range(text), out, "{text}");
+            assert_eq!(is_odd_date(text), out, "{text}");
         }
     }
 

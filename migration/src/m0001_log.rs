@@ -102,13 +102,22 @@ sqlite:CREATE TRIGGER audit_inbox_sealed_delete BEFORE DELETE ON audit_inbox BEG
 ;;
 sqlite:CREATE TRIGGER audit_inbox_next_version BEFORE INSERT ON audit_inbox BEGIN
   SELECT RAISE(ABORT, 'audit guard: an event must carry the next version of its record')
-  WHERE EXISTS (SELECT 1 FROM audit_inbox WHERE event_id = NEW.event_id)
+  WHERE EXISTS (SELECT 1 FROM audit_inbox WHERE event_id = NEW.event_id OR inbox_id = NEW.inbox_id)
      OR EXISTS (SELECT 1 FROM audit_event WHERE event_id = NEW.event_id)
      OR EXISTS (SELECT 1 FROM audit_event WHERE stream_id = NEW.stream_id AND stream_ver >= NEW.stream_ver)
      OR EXISTS (SELECT 1 FROM audit_inbox WHERE stream_id = NEW.stream_id AND stream_ver >= NEW.stream_ver); END
 ;;
 sqlite:CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_head BEGIN
-  SELECT RAISE(ABORT, 'audit guard: the head only moves forward') WHERE NEW.size < OLD.size OR NEW.log_id <> OLD.log_id; END
+  SELECT RAISE(ABORT, 'audit guard: the head follows the log')
+  WHERE NEW.size <> (SELECT coalesce(max(seq), -1) + 1 FROM audit_event) OR NEW.log_id <> OLD.log_id; END
+;;
+sqlite:CREATE TRIGGER audit_head_one BEFORE INSERT ON audit_head BEGIN
+  SELECT RAISE(ABORT, 'audit guard: there is one head') WHERE EXISTS (SELECT 1 FROM audit_head); END
+;;
+sqlite:CREATE TRIGGER audit_quarantine_from_inbox BEFORE INSERT ON audit_quarantine BEGIN
+  SELECT RAISE(ABORT, 'audit guard: quarantine takes from the inbox, once')
+  WHERE EXISTS (SELECT 1 FROM audit_quarantine WHERE event_id = NEW.event_id)
+     OR NOT EXISTS (SELECT 1 FROM audit_inbox WHERE event_id = NEW.event_id AND leaf = NEW.leaf); END
 ;;
 sqlite:CREATE TRIGGER audit_head_no_delete BEFORE DELETE ON audit_head BEGIN
   SELECT RAISE(ABORT, 'audit guard: the head is never deleted'); END
@@ -150,8 +159,8 @@ END $$
 ;;
 postgres:CREATE FUNCTION audit_head_forward() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW.size < OLD.size OR NEW.log_id <> OLD.log_id THEN
-    RAISE EXCEPTION 'audit guard: the head only moves forward' USING ERRCODE = 'TD001';
+  IF NEW.size <> (SELECT coalesce(max(seq), -1) + 1 FROM public.audit_event) OR NEW.log_id <> OLD.log_id THEN
+    RAISE EXCEPTION 'audit guard: the head follows the log' USING ERRCODE = 'TD001';
   END IF;
   RETURN NEW;
 END $$
@@ -165,6 +174,17 @@ BEGIN
   END IF;
   RETURN NULL;
 END $$
+;;
+postgres:CREATE FUNCTION audit_quarantine_from_inbox() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM public.audit_inbox
+                 WHERE event_id = NEW.event_id AND leaf = NEW.leaf AND xid <> pg_current_xact_id()) THEN
+    RAISE EXCEPTION 'audit guard: quarantine takes from the inbox, once' USING ERRCODE = 'TD001';
+  END IF;
+  RETURN NEW;
+END $$
+;;
+postgres:CREATE TRIGGER audit_quarantine_from_inbox BEFORE INSERT ON audit_quarantine FOR EACH ROW EXECUTE FUNCTION audit_quarantine_from_inbox()
 ;;
 postgres:CREATE FUNCTION audit_inbox_own() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN NEW.xid := pg_current_xact_id(); RETURN NEW; END $$

@@ -26,7 +26,7 @@ impl MigrationTrait for Migration {
             manager,
             "succession",
             "kind {text} NOT NULL, effective_on {date} NOT NULL, predecessors {json} NOT NULL, \
-             successors {json} NOT NULL, basis {text} NOT NULL",
+             successors {json} NOT NULL, basis {text}",
             &[],
         )
         .await?;

@@ -25,7 +25,7 @@ impl MigrationTrait for Migration {
              households_helped {bigint} NOT NULL CHECK (households_helped >= 0), \
              pupils_helped {bigint} NOT NULL CHECK (pupils_helped >= 0), beneficiary_area {text} NOT NULL, \
              receiving_unit {uuid} REFERENCES unit (id), evidence {json} NOT NULL, state {text} NOT NULL, \
-             submitted_by {uuid}, decided_by {uuid}, return_reason {text}",
+             written_by {uuid}, submitted_by {uuid}, decided_by {uuid}, return_reason {text}",
             &[],
         )
         .await?;

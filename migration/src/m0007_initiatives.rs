@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
              kind {text} NOT NULL, beneficiary {text} NOT NULL, title {text}, description {text}, \
              proposed_on {date} NOT NULL, evidence {json} NOT NULL, state {text} NOT NULL, \
              recognised_by {uuid} REFERENCES unit (id), decision_number {text}, decided_on {date}, \
-             submitted_by {uuid}, decided_by {uuid}",
+             written_by {uuid}, submitted_by {uuid}, decided_by {uuid}",
             &[],
         )
         .await?;

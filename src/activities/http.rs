@@ -120,7 +120,7 @@ impl ActivityView {
 }
 
 pub(super) fn standing<'a>(row: &activity::Model, place: &'a Place) -> Result<Standing<'a, ActivityState>, Error> {
-    Ok(Standing { state: row.state()?, place, submitter: row.submitted_by })
+    Ok(Standing { state: row.state()?, place, submitter: row.submitted_by, writer: row.written_by })
 }
 
 /// Filters of the list.

@@ -36,6 +36,7 @@ record! {
         public receiving_unit: Option<Uuid>,
         internal evidence: Json,
         public state: String,
+        internal written_by: Option<Uuid>,
         internal submitted_by: Option<Uuid>,
         internal decided_by: Option<Uuid>,
         personal return_reason: Option<String>,
@@ -178,6 +179,7 @@ pub async fn report(tx: &WriteTx<'_>, draft: &ActivityDraft) -> Result<activity:
         receiving_unit: None,
         evidence: Value::Null,
         state: ActivityState::Draft.as_str().to_owned(),
+        written_by: tx.account(),
         submitted_by: None,
         decided_by: None,
         return_reason: None,
@@ -191,7 +193,8 @@ pub async fn amend(
     old: &activity::Model,
     content: &ActivityContent,
 ) -> Result<activity::Model, Error> {
-    tx.update(old, old.with(content)?, Event::new("activity.amended")).await
+    let new = activity::Model { written_by: tx.account(), ..old.with(content)? };
+    tx.update(old, new, Event::new("activity.amended")).await
 }
 
 /// Hands it in for a decision.
@@ -219,7 +222,7 @@ pub async fn correct(
     content: &ActivityContent,
     reason: &str,
 ) -> Result<activity::Model, Error> {
-    let new = old.with(content)?.submitted(tx);
+    let new = activity::Model { written_by: tx.account(), ..old.with(content)?.submitted(tx) };
     tx.update(old, new, Event::because("activity.corrected", reason)).await
 }
 

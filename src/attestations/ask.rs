@@ -42,7 +42,7 @@ impl Ask {
         Ok(ask)
     }
 
-    /// A receiving unit is named exactly where it answers, and received something.
+    /// A receiving unit is named exactly where it answers.
     async fn check_receiver(&self, tx: &WriteTx<'_>, draft: &AttestationDraft) -> Result<(), Error> {
         let pointer = "/receiving_unit";
         match (holder::asks_receiver(&self.definition, &self.body), draft.receiving_unit) {
@@ -60,16 +60,21 @@ impl Ask {
                 if receiver == draft.unit {
                     return Err(about_itself(pointer));
                 }
-                if activities::store::was_helped(tx.conn(), draft.campaign, draft.unit, receiver, draft.attested_on)
-                    .await?
-                {
-                    return Ok(());
-                }
-                let (vi, en) =
-                    ("đơn vị này chưa nhận hỗ trợ của đối tượng", "has not received anything from the subject");
-                Err(Error::invalid(pointer, vi, en))
+                Ok(())
             }
         }
+    }
+
+    /// A receiving unit answers only for help that it received. Asked once the caller may answer in its name: whether
+    /// it was helped is not everybody's to know.
+    pub async fn was_helped(&self, tx: &WriteTx<'_>, draft: &AttestationDraft) -> Result<(), Error> {
+        let AttestationDraft { campaign, unit, attested_on, .. } = draft;
+        let Some(receiver) = draft.receiving_unit else { return Ok(()) };
+        if activities::store::was_helped(tx.conn(), *campaign, *unit, receiver, *attested_on).await? {
+            return Ok(());
+        }
+        let (vi, en) = ("đơn vị này chưa nhận hỗ trợ của đối tượng", "has not received anything from the subject");
+        Err(Error::invalid("/receiving_unit", vi, en))
     }
 
     /// The unit whose head answers; 409 if nobody holds the body that day.

@@ -236,6 +236,7 @@ pub async fn attest(
         if !permit.may(&place) {
             return Err(Code::Forbidden.into());
         }
+        ask.was_helped(tx, draft).await?;
         ask.unanswered(tx, draft, unit).await?;
         let row = store::attest(tx, draft, &ask.body, unit).await?;
         let sight = view::look(tx.conn(), row, caller).await?;

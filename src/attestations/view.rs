@@ -131,7 +131,7 @@ impl Sight {
     pub fn standing(&self, caller: &Caller) -> Result<Standing<'_, AttestationState>, Error> {
         let state = self.row.state()?;
         let submitter = caller.may(Permission::Attest, &self.subject).then_some(caller.account);
-        Ok(Standing { state, place: self.acting(caller), submitter })
+        Ok(Standing { state, place: self.acting(caller), submitter, writer: None })
     }
 }
 

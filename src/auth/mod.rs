@@ -3,13 +3,13 @@
 //!
 //! A handler that acts says so in its arguments: no [`Permit`], no call.
 
+use std::future::{Ready, ready};
 use std::marker::PhantomData;
 
-use actix_web::dev::Payload;
+use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use chrono::NaiveDate;
-use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
 use crate::clock::{self, Micros, civil_date};
@@ -134,23 +134,30 @@ impl<P: Needed> Permit<P> {
 
 impl<P: Needed> FromRequest for Permit<P> {
     type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+    type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let at = clock::now();
-            let caller = authenticate(&request, at).await?;
-            if !caller.holds(P::PERMISSION) {
-                return Err(Code::Forbidden.into());
+        ready(match request.extensions().get::<Authenticated>() {
+            None => Err(Code::Unauthenticated.into()),
+            Some(Authenticated { caller, .. }) if !caller.holds(P::PERMISSION) => Err(Code::Forbidden.into()),
+            Some(Authenticated { caller, at }) => {
+                let context = Context { actor: Actor::Account(caller.account), at: *at, request_id: trace_id(request) };
+                Ok(Self { caller: caller.clone(), context, needed: PhantomData })
             }
-            let context = Context { actor: Actor::Account(caller.account), at, request_id: trace_id(&request) };
-            Ok(Self { caller, context, needed: PhantomData })
         })
     }
 }
 
-async fn authenticate(request: &HttpRequest, at: Micros) -> Result<Caller, Error> {
+/// What the edge leaves with a request whose token is good.
+struct Authenticated {
+    caller: Caller,
+    at: Micros,
+}
+
+/// Finds out who calls, before a handler's arguments are read: whoever is not known or may nothing at all learns that
+/// first, whatever else is wrong with the request, and on either engine.
+pub async fn authenticate(request: &ServiceRequest) -> Result<(), Error> {
+    let at = clock::now();
     let app = request.app_data::<App>().ok_or_else(|| Error::internal("the app has no state"))?;
     let values: Vec<&[u8]> = request.headers().get_all(header::AUTHORIZATION).map(|value| value.as_bytes()).collect();
     let token = bearer::bearer(&values).map_err(|error| {
@@ -167,9 +174,13 @@ async fn authenticate(request: &HttpRequest, at: Micros) -> Result<Caller, Error
     let reader = app.db.reader();
     let found = grants::store::holder(reader.conn(), &identity.issuer, &identity.subject, today).await?;
     let (account, grants) = found.ok_or(Code::Forbidden)?;
-    let caller = Caller { account, grants, today };
-    request.extensions_mut().insert(caller.clone());
-    Ok(caller)
+    request.extensions_mut().insert(Authenticated { caller: Caller { account, grants, today }, at });
+    Ok(())
+}
+
+/// The account that calls, for the log line.
+pub fn account(request: &HttpRequest) -> Option<Uuid> {
+    request.extensions().get::<Authenticated>().map(|authenticated| authenticated.caller.account)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub struct Transition<S: 'static> {
     pub to: S,
     /// Permission at the record's place.
     pub permission: Permission,
-    /// True if whoever submitted the record may not take this step.
+    /// True if whoever submitted the record, or wrote it last, may not take this step.
     pub four_eyes: bool,
 }
 
@@ -30,6 +30,8 @@ pub struct Standing<'a, S> {
     pub place: &'a Place,
     /// Who submitted it.
     pub submitter: Option<Uuid>,
+    /// Who wrote it last, where that may be somebody else.
+    pub writer: Option<Uuid>,
 }
 
 /// The verbs that this caller could use now.
@@ -67,7 +69,7 @@ fn refusal<S: Copy + PartialEq>(step: &Transition<S>, caller: &Caller, record: S
         Some(Code::Forbidden)
     } else if !step.from.contains(&record.state) {
         Some(Code::InvalidTransition)
-    } else if step.four_eyes && record.submitter == Some(caller.account) {
+    } else if step.four_eyes && [record.submitter, record.writer].contains(&Some(caller.account)) {
         Some(Code::SeparationOfDuties)
     } else {
         None
@@ -106,16 +108,17 @@ mod tests {
             (&officer, 1, submitter, vec![]),
             (&reporter, 2, submitter, vec!["amend"]),
         ] {
-            let record = Standing { state, place: &place, submitter };
+            let record = Standing { state, place: &place, submitter, writer: None };
             assert_eq!(allowed(TABLE, who, record), verbs);
             for step in TABLE {
                 assert_eq!(take(TABLE, step.verb, who, record).is_ok(), verbs.contains(&step.verb));
             }
         }
-        let amended = take(TABLE, "amend", &reporter, Standing { state: 2, place: &place, submitter }).unwrap();
+        let amended =
+            take(TABLE, "amend", &reporter, Standing { state: 2, place: &place, submitter, writer: None }).unwrap();
         assert_eq!(amended.to, 2, "the row for the present state");
         let code = |who: &Caller, verb, state, submitter| {
-            take(TABLE, verb, who, Standing { state, place: &place, submitter }).unwrap_err().code
+            take(TABLE, verb, who, Standing { state, place: &place, submitter, writer: None }).unwrap_err().code
         };
         assert_eq!(code(&reporter, "confirm", 0, submitter), Code::Forbidden);
         assert_eq!(code(&officer, "confirm", 1, submitter), Code::InvalidTransition);

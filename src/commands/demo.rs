@@ -27,7 +27,7 @@ pub struct DemoArgs {
     #[arg(long, default_value = "demo-data")]
     data_dir: PathBuf,
     /// Address and port.
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "THIDUA_LISTEN", default_value = "127.0.0.1:8080")]
     listen: String,
     /// Starts over: removes what an earlier demonstration wrote there.
     #[arg(long)]

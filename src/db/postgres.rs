@@ -61,7 +61,7 @@ impl Postgres {
     {
         let mut attempt = 1;
         loop {
-            match tokio::time::timeout(LIMIT, self.attempt(context, &f)).await.map_err(|_| timed_out())? {
+            match self.attempt(context, &f).await {
                 Err(error) if attempt < ATTEMPTS && constraint::wants_retry(&error) => {
                     // Full jitter: whoever collided should not meet again.
                     let [byte] = crate::id::random::<1>();
@@ -69,31 +69,34 @@ impl Postgres {
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                     attempt += 1;
                 }
-                result => return result,
+                Err(error) => return Err(error),
+                Ok((conn, Outcome::Changed(value))) => {
+                    // Outside the time limit and never tried again: once COMMIT is sent, it may have happened.
+                    conn.commit().await.map_err(constraint::translate)?;
+                    self.wake.notify_one();
+                    return Ok(value);
+                }
+                Ok((conn, Outcome::Unchanged(value))) => {
+                    conn.rollback().await.map_err(constraint::translate)?;
+                    return Ok(value);
+                }
             }
         }
     }
 
-    async fn attempt<T, F>(&self, context: &Context, f: &F) -> Result<T, Error>
+    /// Runs the closure once; the transaction is still open afterwards, unless it failed.
+    async fn attempt<T, F>(&self, context: &Context, f: &F) -> Result<(DatabaseTransaction, Outcome<T>), Error>
     where
         F: AsyncFn(&WriteTx<'_>) -> Result<Outcome<T>, Error>,
     {
         let conn = self.pool.begin().await.map_err(constraint::translate)?;
         let outcome = {
             let tx = WriteTx::new(&conn, context);
-            let outcome = f(&tx).await;
+            let outcome = tokio::time::timeout(LIMIT, f(&tx)).await.unwrap_or_else(|_| Err(timed_out()));
             outcome.and_then(|outcome| tx.check(&outcome).map(|()| outcome))
         };
         match outcome {
-            Ok(Outcome::Changed(value)) => {
-                conn.commit().await.map_err(constraint::translate)?;
-                self.wake.notify_one();
-                Ok(value)
-            }
-            Ok(Outcome::Unchanged(value)) => {
-                conn.rollback().await.map_err(constraint::translate)?;
-                Ok(value)
-            }
+            Ok(outcome) => Ok((conn, outcome)),
             Err(error) => {
                 // The error that ended the closure matters more than a failing rollback.
                 let _ = conn.rollback().await;

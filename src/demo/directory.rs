@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -97,8 +97,10 @@ impl Directory {
         text.push('\n');
         // Whoever waits for the file finds all of it.
         let draft = self.file(DRAFT);
-        let written = fs::File::create(&draft).and_then(|mut file| file.write_all(text.as_bytes()));
-        written.and_then(|()| fs::rename(&draft, &path)).map_err(|error| told(&path, &error))?;
+        // A draft that an interrupted start left behind; the tokens are for the owner of the directory only.
+        let _ = fs::remove_file(&draft);
+        config::write_secret(&draft, &text)?;
+        fs::rename(&draft, &path).map_err(|error| told(&path, &error))?;
         Ok(about)
     }
 }

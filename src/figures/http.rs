@@ -122,7 +122,7 @@ impl FigureView {
 }
 
 fn standing<'a>(row: &figure::Model, place: &'a Place) -> Result<Standing<'a, FigureState>, Error> {
-    Ok(Standing { state: row.state()?, place, submitter: row.reported_by })
+    Ok(Standing { state: row.state()?, place, submitter: row.reported_by, writer: None })
 }
 
 /// Filters of the list.

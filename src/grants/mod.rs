@@ -58,6 +58,9 @@ impl GrantDraft {
         if self.unit.is_none() && !needs_no_unit {
             return Err(Error::invalid("/unit", "vai trò này cần một đơn vị", "this role needs a unit"));
         }
+        if self.unit.is_some() && needs_no_unit {
+            return Err(Error::invalid("/unit", "vai trò này không gắn với đơn vị", "this role reaches every unit"));
+        }
         if self.valid_to.is_some_and(|to| to < self.valid_from.unwrap_or(today)) {
             return Err(Error::invalid("/valid_to", "trước ngày bắt đầu", "is before the first day"));
         }

@@ -14,7 +14,7 @@ use serde_json::{Map, Number, Value};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Code, Error, Fault};
-use crate::text::is_date_out_of_range;
+use crate::text::is_odd_date;
 
 /// The largest body, in bytes.
 pub const LIMIT: usize = 256 * 1024;
@@ -89,8 +89,8 @@ fn normalise(value: &mut Value, pointer: &mut String) -> Result<(), Error> {
                 let fault = Fault::new(pointer.clone(), "chứa ký tự NUL", "contains a NUL character");
                 return Err(Error::at(Code::InvalidValue, fault));
             }
-            if is_date_out_of_range(text) {
-                let fault = Fault::new(pointer.clone(), "năm cần đúng bốn chữ số", "a year has four digits");
+            if is_odd_date(text) {
+                let fault = Fault::new(pointer.clone(), "ngày phải có dạng 2025-12-31", "a day is written 2025-12-31");
                 return Err(Error::at(Code::InvalidValue, fault));
             }
             *text = text.nfc().collect();
@@ -129,21 +129,24 @@ fn decode_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error 
         }
     }
     let text = error.inner().to_string();
-    let (code, vi) = if text.starts_with("unknown field") {
-        (Code::UnknownMember, "thành phần không có trong hợp đồng")
-    } else if text.starts_with("missing field") {
-        (Code::WrongType, "thiếu thành phần bắt buộc")
+    // The parser's own words repeat what was sent, which may be personal.
+    let (code, vi, en) = if text.starts_with("unknown field") {
+        (Code::UnknownMember, "thành phần không có trong hợp đồng", "is no member of the contract".to_owned())
+    } else if let Some(rest) = text.strip_prefix("missing field ") {
+        let name = rest.split('`').nth(1).unwrap_or_default();
+        (Code::WrongType, "thiếu thành phần bắt buộc", format!("lacks the member `{name}`"))
     } else {
-        (Code::WrongType, "giá trị sai kiểu hoặc không có trong danh mục")
+        let en = "has the wrong type or is not one of the known words".to_owned();
+        (Code::WrongType, "giá trị sai kiểu hoặc không có trong danh mục", en)
     };
-    Error::at(code, Fault::new(pointer, vi, text))
+    Error::at(code, Fault::new(pointer, vi, en))
 }
 
 /// Every rule that a value breaks, at once: a form shows them all.
 pub fn validate<T: Validate<Context = ()>>(value: &T) -> Result<(), Error> {
     let Err(report) = value.validate() else { return Ok(()) };
     let faults = report.iter().map(|(path, error)| {
-        let path = path.to_string().replace('[', ".").replace(']', "");
+        let path = path.to_string().replace('[', ".").replace(']', "").replace("r#", "");
         let pointer: String = path.split('.').filter(|step| !step.is_empty()).map(|step| format!("/{step}")).collect();
         let en = error.message().to_string();
         Fault::new(pointer, format!("không hợp lệ: {}", vietnamese(&en)), en)

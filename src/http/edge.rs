@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 
 use super::problem::{self, Language};
 use super::{Shared, TraceId};
-use crate::auth::Caller;
+use crate::auth;
 use crate::canonical::hex;
 use crate::clock::Stopwatch;
 use crate::error::{Code, Error};
@@ -61,6 +61,13 @@ pub async fn edge(
     if let Some(allow) = allowed {
         let error = answered(Error::new(Code::MethodNotAllowed).member("allow", allow));
         let response = request.error_response(error);
+        return Ok(finish(response.map_into_boxed_body(), &trace_id, &stopwatch));
+    }
+    if (request.path().starts_with("/v1/") || request.path() == "/metrics")
+        && let Err(error) = auth::authenticate(&request).await
+    {
+        report(&error, &trace_id);
+        let response = request.error_response(answered(error));
         return Ok(finish(response.map_into_boxed_body(), &trace_id, &stopwatch));
     }
     let response = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
@@ -127,12 +134,12 @@ fn finish(mut response: ServiceResponse<BoxBody>, trace_id: &str, stopwatch: &St
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    if let Ok(value) = HeaderValue::from_str(&format!("00-{trace_id}-{}-01", &trace_id[..16])) {
+    if let Ok(value) = HeaderValue::from_str(&format!("00-{trace_id}-{}-01", hex(&id::random::<8>()))) {
         headers.insert(HeaderName::from_static("traceparent"), value);
     }
     let request = response.request();
     let route = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
-    let caller = request.extensions().get::<Caller>().map(|caller| caller.account.to_string());
+    let caller = auth::account(request).map(|account| account.to_string());
     let status = response.status().as_u16();
     let elapsed = stopwatch.elapsed();
     tracing::info!(

@@ -1,5 +1,5 @@
-//! Health and metrics: `/livez`, `/readyz`, and `/v1/metrics` with a permission (`/metrics` on a
-//! listener of its own needs none).
+//! Health and metrics: `/livez`, `/readyz`, and `/metrics`, which needs a permission; on a listener
+//! of its own it needs none.
 
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
@@ -16,14 +16,12 @@ use crate::error::{Code, Error};
 pub const OPERATIONS: &[Operation] =
     &[Operation { id: "get_metrics", permission: Permission::ReadMetrics, call: Call::Read, events: &[] }];
 
-/// The routes under `/v1`.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(get_metrics);
-}
+/// This room has no routes under `/v1`.
+pub fn routes(_: &mut ServiceConfig) {}
 
 /// The routes at the root.
 pub fn root_routes(config: &mut ServiceConfig) {
-    config.service(live).service(ready);
+    config.service(live).service(ready).service(get_metrics);
 }
 
 /// The state of the process.

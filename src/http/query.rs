@@ -8,7 +8,7 @@ use garde::Validate;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Code, Error, Fault};
-use crate::text::is_date_out_of_range;
+use crate::text::is_odd_date;
 
 /// The parameters of a request.
 pub struct Query<T>(pub T);
@@ -28,25 +28,38 @@ where
 fn read<T: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<T, Error> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map(web::Query::into_inner).unwrap_or_default();
     for (name, value) in pairs {
-        if value.contains('\0') || is_date_out_of_range(value.trim_start()) {
+        if value.contains('\0') || is_odd_date(&value) {
             let (vi, en) = ("giá trị ngoài phạm vi", "is out of range");
             return Err(Error::at(Code::InvalidQuery, Fault::new(format!("query/{name}"), vi, en)));
         }
     }
-    let query = web::Query::<T>::from_query(query).map_err(|error| {
+    let parsed = web::Query::<T>::from_query(query).map_err(|error| {
         let text = match &error {
             actix_web::error::QueryPayloadError::Deserialize(inner) => inner.to_string(),
             other => other.to_string(),
         };
-        let name = text.split('`').nth(1).unwrap_or("").to_owned();
-        let fault = Fault::new(format!("query/{name}"), "tham số lạ, lặp lại hoặc sai kiểu", text);
-        Error::at(Code::InvalidQuery, fault)
+        // Not the parser's own words: they repeat what was sent.
+        let (vi, en) =
+            ("tham số lạ, lặp lại, thiếu hoặc sai kiểu", "is unknown, repeated, missing or of the wrong type");
+        let name = culprit::<T>(query).or_else(|| text.split('`').nth(1).map(str::to_owned)).unwrap_or_default();
+        Error::at(Code::InvalidQuery, Fault::new(format!("query/{name}"), vi, en))
     })?;
-    let value = query.into_inner();
+    let value = parsed.into_inner();
     super::body::validate(&value).map_err(|error| {
         let faults =
             error.faults.into_iter().map(|fault| Fault { pointer: format!("query{}", fault.pointer), ..fault });
         Error::new(Code::InvalidQuery).with(faults.collect())
     })?;
     Ok(value)
+}
+
+/// The parameter without which the query could be read.
+fn culprit<T: DeserializeOwned>(query: &str) -> Option<String> {
+    let parts: Vec<&str> = query.split('&').collect();
+    let readable_without = |at: usize| {
+        let rest: Vec<&str> = parts.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, part)| *part).collect();
+        web::Query::<T>::from_query(&rest.join("&")).is_ok()
+    };
+    let at = (0..parts.len()).find(|at| readable_without(*at))?;
+    parts[at].split('=').next().map(str::to_owned)
 }

@@ -116,7 +116,7 @@ impl InitiativeView {
 }
 
 pub(super) fn standing<'a>(row: &initiative::Model, place: &'a Place) -> Result<Standing<'a, InitiativeState>, Error> {
-    Ok(Standing { state: row.state()?, place, submitter: row.submitted_by })
+    Ok(Standing { state: row.state()?, place, submitter: row.submitted_by, writer: row.written_by })
 }
 
 /// Filters of the list.

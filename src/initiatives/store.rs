@@ -30,6 +30,7 @@ record! {
         public recognised_by: Option<Uuid>,
         public decision_number: Option<String>,
         public decided_on: Option<Date>,
+        internal written_by: Option<Uuid>,
         internal submitted_by: Option<Uuid>,
         internal decided_by: Option<Uuid>,
     }
@@ -103,6 +104,7 @@ pub async fn propose(tx: &WriteTx<'_>, draft: &InitiativeDraft) -> Result<initia
         recognised_by: None,
         decision_number: None,
         decided_on: None,
+        written_by: tx.account(),
         submitted_by: None,
         decided_by: None,
     };

@@ -44,7 +44,7 @@ pub struct EventPage {
     /// The events, in the order asked for.
     #[schema(max_items = 200)]
     pub items: Vec<EventView>,
-    /// Continue after the last item; with `order=asc` it is never null, so that a follower can come back with it.
+    /// Continue after the last item; with `order=asc` it stays the place to come back to even when `caught_up`, so a loop ends at `caught_up`, not at null.
     #[schema(max_length = 200)]
     pub next_cursor: Option<String>,
     /// Go back before the first item.
@@ -70,10 +70,9 @@ pub struct EventQuery {
     #[garde(skip)]
     record: Option<Uuid>,
     /// Of this type; `figure.*` is every type of the record.
-    #[serde(rename = "type")]
     #[garde(length(min = 1, max = 100), pattern("^[a-z_]+\\.([a-z_]+|\\*)$"))]
     #[param(max_length = 100, pattern = "^[a-z_]+\\.([a-z_]+|\\*)$")]
-    kind: Option<String>,
+    r#type: Option<String>,
     /// By this account.
     #[garde(skip)]
     actor: Option<Uuid>,
@@ -116,7 +115,7 @@ pub async fn list_events(
     let query = query.0;
     let filter = Filter {
         record: query.record,
-        kind: query.kind,
+        kind: query.r#type,
         actor: query.actor,
         unit: query.unit,
         campaign: query.campaign,
@@ -216,11 +215,13 @@ async fn page(
     let last = rows.last().map(|row| row.seq);
     let page = listing.page(Found { items: rows, more }, |row| place(row.seq), |row| view(&row))?;
     // A follower keeps its place even on a page without items.
-    let resume = ask.cursor.map(str::to_owned);
+    let resume = ask.cursor.map(str::to_owned).or(ask.after.map(|after| listing.cursor_after(place(after))));
     let follow = last.map(|seq| listing.cursor_after(place(seq))).or(resume);
     let next_cursor = page.next_cursor.or(if ask.descending { None } else { follow });
     let mut response = HttpResponse::Ok();
-    if let Some(link) = listing.link(next_cursor.as_deref(), page.prev_cursor.as_deref()) {
+    // `Link` leads to pages that are there; `next_cursor` is a follower's place as well.
+    let next_link = if more || back { next_cursor.as_deref() } else { None };
+    if let Some(link) = listing.link(next_link, page.prev_cursor.as_deref()) {
         response.insert_header((header::LINK, link));
     }
     let caught_up = !more && !back;

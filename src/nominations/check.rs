@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::view::Sides;
 use super::{NominationDraft, NominationPath, store};
+use crate::activities;
 use crate::auth::Permit;
 use crate::auth::policy::permit::Nominate;
 use crate::campaigns;
@@ -65,11 +66,24 @@ pub fn nominator(permit: &Permit<Nominate>, draft: &NominationDraft, sides: &Sid
     }
 }
 
-/// 409 if a nomination for the same subject, round and award form stands.
+/// On the special path (III.3.4) the nominator is a unit that received help from the subject.
+pub async fn was_helped(tx: &WriteTx<'_>, draft: &NominationDraft, filed_on: NaiveDate) -> Result<(), Error> {
+    let NominationDraft { campaign, unit, nominator_unit, .. } = draft;
+    if draft.path == NominationPath::Normal
+        || activities::store::was_helped(tx.conn(), *campaign, *unit, *nominator_unit, filed_on).await?
+    {
+        return Ok(());
+    }
+    let vi = "đơn vị này chưa nhận hỗ trợ của đối tượng";
+    Err(Error::invalid("/nominator_unit", vi, "has not received anything from the subject"))
+}
+
+/// 409 if a nomination for the same subject, round, path and award form stands.
 pub async fn nothing_stands(tx: &WriteTx<'_>, draft: &NominationDraft) -> Result<(), Error> {
     store::lock(tx, draft).await?;
     match store::standing(tx.conn(), draft).await? {
         None => Ok(()),
-        Some(id) => Err(Error::new(Code::AlreadyExists).member("nomination", id.to_string())),
+        // Which one is not said: on the special path it may be one that the caller does not see.
+        Some(_) => Err(Code::AlreadyExists.into()),
     }
 }

@@ -178,6 +178,7 @@ pub async fn file_nomination(
         check::references(tx, draft).await?;
         let sides = view::sides(tx.conn(), draft.unit, draft.nominator_unit, filed_on, today).await?;
         check::nominator(&permit, draft, &sides)?;
+        check::was_helped(tx, draft, filed_on).await?;
         check::nothing_stands(tx, draft).await?;
         let row = store::file(tx, draft, filed_on).await?;
         let view = NominationView::new(&row, &sides, &permit.caller)?;

@@ -117,8 +117,8 @@ pub async fn withdraw(tx: &WriteTx<'_>, old: &nomination::Model, reason: &str) -
 
 /// Nominations of one subject in one round for one award form are filed one after another.
 pub async fn lock(tx: &WriteTx<'_>, draft: &NominationDraft) -> Result<(), Error> {
-    let NominationDraft { campaign, round, unit, award_form, .. } = draft;
-    tx.lock(&format!("nomination {campaign} {round} {unit} {award_form}")).await
+    let NominationDraft { campaign, round, unit, award_form, path, .. } = draft;
+    tx.lock(&format!("nomination {campaign} {round} {unit} {award_form} {path}")).await
 }
 
 /// The nomination that stands for the same subject, round and award form, withdrawn ones aside.
@@ -128,6 +128,7 @@ pub async fn standing(conn: &impl ConnectionTrait, draft: &NominationDraft) -> R
         .filter(nomination::Column::CampaignId.eq(draft.campaign))
         .filter(nomination::Column::Round.eq(&draft.round))
         .filter(nomination::Column::AwardForm.eq(&draft.award_form))
+        .filter(nomination::Column::Path.eq(draft.path.as_str()))
         .filter(nomination::Column::State.ne(NominationState::Withdrawn.as_str()));
     Ok(select.one(conn).await.map_err(translate)?.map(|row| row.id))
 }

@@ -116,7 +116,7 @@ impl Sides {
 
     /// The nomination as the table of transitions sees it.
     pub fn standing(&self, row: &nomination::Model) -> Result<Standing<'_, NominationState>, Error> {
-        Ok(Standing { state: row.state()?, place: self.acting(row.path()?), submitter: row.submitted_by })
+        Ok(Standing { state: row.state()?, place: self.acting(row.path()?), submitter: row.submitted_by, writer: None })
     }
 }
 

@@ -112,7 +112,7 @@ impl ObligationView {
 }
 
 fn standing<'a>(row: &obligation::Model, place: &'a Place) -> Result<Standing<'a, ObligationState>, Error> {
-    Ok(Standing { state: row.state()?, place, submitter: row.kept_by })
+    Ok(Standing { state: row.state()?, place, submitter: row.kept_by, writer: None })
 }
 
 /// Filters of the list.

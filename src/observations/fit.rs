@@ -173,7 +173,7 @@ impl Claim<'_> {
 
 /// A civil date as the rules read it: `2025-12-31`.
 fn is_day(value: &FieldValue) -> bool {
-    matches!(value, FieldValue::Text(text) if text.len() == 10 && text.parse::<NaiveDate>().is_ok())
+    matches!(value, FieldValue::Text(text) if crate::text::is_civil_date(text))
 }
 
 /// Entries enter the log: a word of a vocabulary does, free text and names never.

@@ -125,7 +125,7 @@ impl ObservationView {
 }
 
 fn standing<'a>(row: &observation::Model, rights: &'a Rights) -> Result<Standing<'a, ObservationState>, Error> {
-    Ok(Standing { state: row.state()?, place: &rights.place, submitter: row.reported_by })
+    Ok(Standing { state: row.state()?, place: &rights.place, submitter: row.reported_by, writer: None })
 }
 
 /// Filters of the list.

@@ -121,10 +121,11 @@ pub async fn compute_recommendations(
     let knowledge = store::knowledge(reader.conn(), question.campaign, position).await?;
     let (rules, first_day) = store::rules_at(reader.conn(), &knowledge, question.campaign, &question.round).await?;
     let as_of = compute::prepare(&rules, &question)?.as_of();
-    let asked = match &question.scope {
-        Asked::Subtree(unit) => vec![*unit],
-        Asked::Subjects(units) => units.clone(),
-    };
+    // Rights are those of today, for the unit asked about and for each subject that the log puts below it.
+    let mut asked = compute::subjects(&rules, &knowledge, &question.scope, as_of);
+    if let Asked::Subtree(unit) = &question.scope {
+        asked.push(*unit);
+    }
     let records: Vec<(Uuid, NaiveDate)> = asked.into_iter().map(|unit| (unit, as_of)).collect();
     for place in scope::places(reader.conn(), &records, permit.caller.today).await? {
         permit.require(&place)?;

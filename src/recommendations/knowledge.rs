@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::rules::Evidence;
 use crate::log::fold::{FoldError, Folded};
+use crate::units::Dated;
+use crate::units::closure::Edge;
 use crate::units::lineage::{Life, Lineage};
-use crate::units::{Dated, SuccessionDraft};
 
 /// Kinds of record that the rules read.
 pub const STREAMS: [&str; 11] = [
@@ -92,9 +93,12 @@ impl Knowledge {
             lineage.lives.insert(unit.record_id(), life);
         }
         for succession in self.all("succession") {
-            let act: Option<SuccessionDraft> =
-                serde_json::from_value(Value::Object(succession.folded.state.clone())).ok();
-            lineage.edges.extend(act.iter().flat_map(|act| act.edges().collect::<Vec<_>>()));
+            let units = |field| succession.typed::<Vec<Uuid>>(field).unwrap_or_default();
+            let on = succession.date("effective_on").unwrap_or_default();
+            for predecessor in units("predecessors") {
+                let edge = |successor| Edge { predecessor, successor, on };
+                lineage.edges.extend(units("successors").into_iter().map(edge));
+            }
         }
         lineage
     }

@@ -115,7 +115,7 @@ const fn steps(rights: &Rights) -> &'static [Transition<RegisterState>] {
 }
 
 fn standing<'a>(row: &register::Model, rights: &'a Rights) -> Result<Standing<'a, RegisterState>, Error> {
-    Ok(Standing { state: row.state()?, place: &rights.place, submitter: row.closed_by })
+    Ok(Standing { state: row.state()?, place: &rights.place, submitter: row.closed_by, writer: None })
 }
 
 /// Filters of the list.

@@ -360,21 +360,39 @@ impl SuccessionView {
     }
 }
 
-/// Every act of succession.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SuccessionList {
-    /// The acts, oldest first.
-    #[schema(max_items = 10000)]
-    pub items: Vec<SuccessionView>,
+/// Filters of the list.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SuccessionQuery {
+    /// With an event at this log position or later.
+    #[garde(range(min = 0))]
+    #[param(minimum = 0)]
+    changed_since: Option<i64>,
+    /// Items per page.
+    #[garde(range(min = 1, max = 200))]
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u64>,
+    /// From `next_cursor` or `prev_cursor`.
+    #[garde(length(max = 200))]
+    #[param(max_length = 200)]
+    cursor: Option<String>,
 }
 
 /// Lists the acts by which units follow one another.
-#[utoipa::path(tag = "units", responses((status = 200, body = SuccessionList)))]
+#[utoipa::path(tag = "units", params(SuccessionQuery), responses((status = 200, body = Page<SuccessionView>)))]
 #[get("/successions")]
-pub async fn list_successions(app: App, _permit: Permit<ReadUnits>) -> Result<HttpResponse, Error> {
-    let rows = store::successions(app.db.reader().conn()).await?;
-    let items = rows.iter().map(SuccessionView::new).collect::<Result<_, _>>()?;
-    Ok(HttpResponse::Ok().json(SuccessionList { items }))
+pub async fn list_successions(
+    request: HttpRequest,
+    app: App,
+    _permit: Permit<ReadUnits>,
+    query: Query<SuccessionQuery>,
+) -> Result<HttpResponse, Error> {
+    let query = query.0;
+    let listing = crate::http::Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
+    app.db.settle().await?;
+    let found = store::succession_page(app.db.reader().conn(), query.changed_since, listing.slice).await?;
+    listing.answer(found, |row| row.id, |row| SuccessionView::new(&row))
 }
 
 /// Reads an act of succession.
@@ -431,7 +449,9 @@ async fn end_predecessors(tx: &WriteTx<'_>, act: &SuccessionDraft) -> Result<(),
     let last = act.effective_on.pred_opt().ok_or(Code::InvalidValue)?;
     for (index, predecessor) in act.predecessors.iter().enumerate() {
         let pointer = format!("/predecessors/{index}");
-        let old = store::locked(tx, *predecessor).await.map_err(|_| unknown_unit(&pointer))?;
+        let old = store::locked(tx, *predecessor)
+            .await
+            .map_err(|error| if error.code == Code::NotFound { unknown_unit(&pointer) } else { error })?;
         let mut draft = old.draft()?;
         match draft.exists_to {
             Some(to) if to == last => continue,

@@ -43,7 +43,7 @@ record! {
         public effective_on: Date,
         public predecessors: Json,
         public successors: Json,
-        public basis: String,
+        personal basis: Option<String>,
     }
 }
 
@@ -97,7 +97,7 @@ impl succession::Model {
             effective_on: draft.effective_on,
             predecessors: json(&draft.predecessors)?,
             successors: json(&draft.successors)?,
-            basis: draft.basis.clone(),
+            basis: Some(draft.basis.clone()),
         })
     }
 
@@ -108,7 +108,7 @@ impl succession::Model {
             effective_on: self.effective_on,
             predecessors: typed(&self.predecessors)?,
             successors: typed(&self.successors)?,
-            basis: self.basis.clone(),
+            basis: self.basis.clone().unwrap_or_default(),
         })
     }
 }
@@ -252,6 +252,19 @@ pub async fn all(conn: &impl ConnectionTrait) -> Result<Vec<unit::Model>, Error>
 /// One succession.
 pub async fn find_succession(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<succession::Model>, Error> {
     succession::Model::find(conn, id).await.map_err(translate)
+}
+
+/// One page of successions.
+pub async fn succession_page(
+    conn: &impl ConnectionTrait,
+    changed_since: Option<i64>,
+    slice: Slice,
+) -> Result<Found<succession::Model>, Error> {
+    let mut select = succession::Entity::find();
+    if let Some(position) = changed_since {
+        select = select.filter(list::changed_since("succession", position));
+    }
+    list::page(conn, select, succession::Column::Id, slice).await
 }
 
 /// Every succession, by id.

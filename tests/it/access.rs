@@ -23,6 +23,15 @@ both_engines! {
         assert_eq!(me["account"], json!(reporter.account));
     }
 
+    async fn rights_come_before_everything_else_in_a_request(world: World) {
+        let nobody = world.nobody();
+        nobody.post("/v1/units", &json!({ "castle": true })).await.problem(401, "unauthenticated");
+        let reporter = world.person(Role::UnitReporter, Some(world.units.village_a)).await;
+        reporter.post("/v1/units", &json!({ "castle": true })).await.problem(403, "forbidden");
+        let broken = reporter.request("POST", "/v1/units").header("content-type", "text/plain").body("{");
+        send(broken).await.problem(403, "forbidden");
+    }
+
     async fn a_grant_takes_effect_at_once_and_ends_at_once(world: World) {
         let administrator = world.person(Role::Administrator, None).await;
         let mut friend = world.nobody();
@@ -117,9 +126,9 @@ both_engines! {
     async fn health_needs_no_token_and_metrics_do(world: World) {
         world.nobody().get("/livez").await.is(200);
         assert_eq!(world.nobody().get("/readyz").await.is(200).json()["status"], "ok");
-        world.nobody().get("/v1/metrics").await.problem(401, "unauthenticated");
+        world.nobody().get("/metrics").await.problem(401, "unauthenticated");
         let auditor = world.person(Role::Auditor, None).await;
-        assert!(auditor.get("/v1/metrics").await.is(200).text.contains("thidua_http_requests_total"));
+        assert!(auditor.get("/metrics").await.is(200).text.contains("thidua_http_requests_total"));
         let docs = world.nobody().get("/docs").await.is(200);
         assert!(docs.header("content-security-policy").unwrap().contains("default-src 'self'"));
         assert!(!docs.text.contains("https://"), "the page loads nothing from outside");

@@ -276,4 +276,27 @@ both_engines! {
         }
         assert_eq!(submitted.json()["state"], "submitted");
     }
+
+    async fn whoever_wrote_it_last_cannot_accept_it_either(world: World) {
+        let (reporter, committee) = village(world).await;
+        let made = reporter.create("/v1/activities", &draft(world.units.village_a, "2023-03-15")).await.is(201);
+        let rewritten = step(&committee, &made, "amend", json!({ "content": content("2023-03-16") })).await;
+        let submitted = step(&reporter, &rewritten, "submit", json!({})).await;
+        let path = format!("/v1/activities/{}:accept", made.id());
+        committee.change(&path, &submitted.etag(), &json!({})).await.problem(403, "separation_of_duties");
+    }
+
+    async fn an_activity_is_not_accepted_into_a_closed_register(world: World) {
+        let (reporter, committee) = village(world).await;
+        let made = reporter.create("/v1/activities", &draft(world.units.village_a, "2023-03-15")).await.is(201);
+        let submitted = step(&reporter, &made, "submit", json!({})).await;
+        let register = json!({ "campaign": CAMPAIGN, "unit": world.units.village_a, "round": "mid", "name": "support_activity" });
+        let register = committee.create("/v1/registers", &register).await.is(201);
+        let path = format!("/v1/activities/{}:accept", made.id());
+        let refused = committee.change(&path, &submitted.etag(), &json!({})).await.problem(409, "register_closed").json();
+        assert_eq!(refused["register"], json!(register.id()));
+        let reopen = format!("/v1/registers/{}:reopen", register.id());
+        committee.change(&reopen, &register.etag(), &json!({ "reason": "Còn một hoạt động" })).await.is(200);
+        committee.change(&path, &submitted.etag(), &json!({})).await.is(200);
+    }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::both_engines;
 use crate::log::rebuild_of;
-use crate::support::campaign::{CAMPAIGN, load};
+use crate::support::campaign::{CAMPAIGN, helped, load};
 use crate::support::{Answer, ISSUER, Person, World};
 
 /// Phòng Nội vụ and Phòng LĐTBXH of the shipped campaign, which stand in for each other.
@@ -21,20 +21,6 @@ fn draft(unit: Uuid, statement: &str, answer: &str, day: &str) -> Value {
 /// About village A, as its commune answers.
 fn stable(world: &World, answer: &str) -> Value {
     draft(world.units.village_a, "A231stable", answer, "2023-12-20")
-}
-
-/// The enterprise helped this unit, and home affairs accepted the report.
-async fn helped(world: &World, receiver: Uuid) {
-    let giver = world.person(Role::UnitReporter, Some(world.units.enterprise)).await;
-    let office = world.person(Role::HomeAffairs, Some(world.units.district)).await;
-    let content = json!({ "clause_kind": "II.a", "support_kind": "cash", "held_on": "2023-05-01", "title": "Hỗ trợ",
-        "households_helped": 1, "pupils_helped": 0, "beneficiary_area": "poor_person", "receiving_unit": receiver,
-        "resources": [{ "giver_unit": world.units.enterprise, "cash_vnd": 1_000_000 }] });
-    let body = json!({ "campaign": CAMPAIGN, "unit": world.units.enterprise, "content": content });
-    let made = giver.create("/v1/activities", &body).await.is(201);
-    let path = format!("/v1/activities/{}", made.id());
-    let submitted = giver.change(&format!("{path}:submit"), &made.etag(), &json!({})).await.is(200);
-    office.change(&format!("{path}:accept"), &submitted.etag(), &json!({})).await.is(200);
 }
 
 /// About the enterprise, as a unit answers that received its help.

@@ -143,8 +143,25 @@ fn compare(example: &Example, printed: &str, bound: &mut Bound) {
     }
 }
 
+/// True if the page's commands can be run here. `cargo test` needs the Rust toolchain alone; who requires PostgreSQL
+/// requires these too.
+fn tools_are_there() -> bool {
+    let runs =
+        |tool: &str| Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
+    let there = ["bash", "curl"].into_iter().all(runs);
+    let required = std::env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
+    assert!(there || !required, "the README needs bash and curl");
+    if !there {
+        let _ = writeln!(std::io::stderr(), "the README was not run: bash or curl is missing");
+    }
+    there
+}
+
 #[test]
 fn the_readme_is_what_happens() {
+    if !tools_are_there() {
+        return;
+    }
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let examples = examples(&readme);
     let [start, test, calls @ ..] = examples.as_slice() else { panic!("two commands come first") };

@@ -65,6 +65,8 @@ both_engines! {
         let again = administrator.create_as("/v1/successions", "key-1", &act).await.is(201);
         assert_eq!(first.text, again.text);
         assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), (None, Some("true")));
+        administrator.get("/v1/successions?bogus=1").await.problem(400, "invalid_query");
+        assert!(administrator.get("/v1/successions?limit=1").await.is(200).json()["next_cursor"].is_string());
         let path = first.header("location").unwrap();
         assert_eq!(administrator.get(path).await.is(200).json()["predecessors"], json!([world.units.enterprise]));
         let events = administrator.get(&format!("{path}/events")).await.is(200).json();

@@ -54,7 +54,7 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
             administered(format!("/v1/grants/{id}:end"), Some(etag), json!({ "reason": "Thử" }))
         }
         "list_events" => audited("/v1/events"),
-        "get_metrics" => audited("/v1/metrics"),
+        "get_metrics" => audited("/metrics"),
         "list_campaigns" => audited("/v1/campaigns"),
         "get_campaign" => audited(format!("/v1/campaigns/{}", campaign(world).await)),
         "list_campaign_clauses" => audited(format!("/v1/campaigns/{}/clauses", campaign(world).await)),

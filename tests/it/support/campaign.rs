@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+use thidua::auth::Role;
 use thidua::campaigns::load::Loading;
 use thidua::commands::campaign::load_directory;
 use uuid::Uuid;
@@ -20,4 +22,18 @@ pub async fn load(world: &World) {
         Loading::Done(_) => {}
         Loading::Refused(findings) => panic!("refused: {findings:#?}"),
     }
+}
+
+/// The enterprise helped this unit, and home affairs accepted the report.
+pub async fn helped(world: &World, receiver: Uuid) {
+    let giver = world.person(Role::UnitReporter, Some(world.units.enterprise)).await;
+    let office = world.person(Role::HomeAffairs, Some(world.units.district)).await;
+    let content = json!({ "clause_kind": "II.a", "support_kind": "cash", "held_on": "2023-05-01", "title": "Hỗ trợ",
+        "households_helped": 1, "pupils_helped": 0, "beneficiary_area": "poor_person", "receiving_unit": receiver,
+        "resources": [{ "giver_unit": world.units.enterprise, "cash_vnd": 1_000_000 }] });
+    let body = json!({ "campaign": CAMPAIGN, "unit": world.units.enterprise, "content": content });
+    let made = giver.create("/v1/activities", &body).await.is(201);
+    let path = format!("/v1/activities/{}", made.id());
+    let submitted = giver.change(&format!("{path}:submit"), &made.etag(), &json!({})).await.is(200);
+    office.change(&format!("{path}:accept"), &submitted.etag(), &json!({})).await.is(200);
 }
