@@ -10,7 +10,7 @@ use crate::clock::now;
 use crate::config::{DatabaseArgs, TokenArgs};
 use crate::db::Db;
 use crate::error::Error;
-use crate::http::{App, Shared, health};
+use crate::http::{App, Shared, edge, health};
 
 /// Where to listen and whom to believe.
 #[derive(Args)]
@@ -49,8 +49,12 @@ async fn until_migrated(db: &Db, address: &str) -> Result<bool, Error> {
     }
     tracing::warn!("migrations wait: not ready until `thidua migrate` has run");
     let waiting = web::Data::new(db.clone());
-    let server =
-        HttpServer::new(move || actix_web::App::new().app_data(waiting.clone()).configure(health::waiting_routes));
+    let server = HttpServer::new(move || {
+        actix_web::App::new()
+            .app_data(waiting.clone())
+            .configure(health::waiting_routes)
+            .wrap(actix_web::middleware::from_fn(edge::edge))
+    });
     let server = server.workers(1).bind(address).map_err(|error| Error::internal(format!("{address}: {error}")))?.run();
     let handle = server.handle();
     let migrated = async {

@@ -13,6 +13,7 @@ use super::total::{Count, count};
 use super::{Counts, FigureDraft, FigureState, TRANSITIONS, counts_households, day_of};
 use crate::auth::policy::permit::{ConfirmFigures, ReadRecords, ReportFigures};
 use crate::auth::{Caller, Needed, Permission, Permit, Place, Standing, scope, transition};
+use crate::campaigns;
 use crate::clock::rfc3339;
 use crate::db::{Outcome, WriteTx};
 use crate::error::Error;
@@ -130,6 +131,13 @@ fn standing<'a>(row: &figure::Model, place: &'a Place) -> Result<Standing<'a, Fi
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct FigureQuery {
+    /// The campaign of `round`; figures themselves serve every campaign.
+    #[garde(skip)]
+    campaign: Option<Uuid>,
+    /// Dated up to the cut-off of this round; needs `campaign`.
+    #[garde(length(chars, min = 1, max = 100))]
+    #[param(min_length = 1, max_length = 100)]
+    round: Option<String>,
     /// Of this unit.
     #[garde(skip)]
     unit: Option<Uuid>,
@@ -166,14 +174,15 @@ pub async fn list_figures(
     let query = query.0;
     let listing = Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
     app.db.settle().await?;
+    let reader = app.db.reader();
     let filter = Filter {
+        until: campaigns::store::cut_off(reader.conn(), query.campaign, query.round.as_deref()).await?,
         scope: permit.scope(),
         unit: query.unit,
         state: query.state,
         year: query.year,
         changed_since: query.changed_since,
     };
-    let reader = app.db.reader();
     let found = store::page(reader.conn(), &filter, listing.slice).await?;
     let records: Vec<(Uuid, NaiveDate)> = found.items.iter().map(|row| (row.unit_id, row.day)).collect();
     let places = scope::places(reader.conn(), &records, permit.caller.today).await?;

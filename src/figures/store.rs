@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::NaiveDate;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::Value;
 use uuid::Uuid;
@@ -129,6 +130,8 @@ pub struct Filter {
     pub state: Option<FigureState>,
     /// Of this year.
     pub year: Option<i32>,
+    /// Of years that end by this day.
+    pub until: Option<NaiveDate>,
     /// With an event at this position or later.
     pub changed_since: Option<i64>,
 }
@@ -144,6 +147,9 @@ pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: Slice) ->
     }
     if let Some(year) = filter.year {
         select = select.filter(figure::Column::Year.eq(year));
+    }
+    if let Some(day) = filter.until {
+        select = select.filter(figure::Column::Day.lte(day));
     }
     if let Some(position) = filter.changed_since {
         select = select.filter(list::changed_since("figure", position));

@@ -63,7 +63,9 @@ pub async fn edge(
         let response = request.error_response(error);
         return Ok(finish(response.map_into_boxed_body(), &trace_id, &stopwatch));
     }
-    if (request.path().starts_with("/v1/") || request.path() == "/metrics")
+    let serving = request.app_data::<web::Data<Shared>>().is_some();
+    if serving
+        && (request.path().starts_with("/v1/") || request.path() == "/metrics")
         && let Err(error) = auth::authenticate(&request).await
     {
         report(&error, &trace_id);

@@ -123,6 +123,10 @@ pub struct ObligationQuery {
     /// Of this campaign.
     #[garde(skip)]
     campaign: Option<Uuid>,
+    /// Dated up to the cut-off of this round; needs `campaign`.
+    #[garde(length(chars, min = 1, max = 100))]
+    #[param(min_length = 1, max_length = 100)]
+    round: Option<String>,
     /// Owed by this unit.
     #[garde(skip)]
     unit: Option<Uuid>,
@@ -163,7 +167,9 @@ pub async fn list_obligations(
     let listing = Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
     app.db.settle().await?;
     let day = |year, month, day| NaiveDate::from_ymd_opt(year, month, day);
+    let reader = app.db.reader();
     let filter = Filter {
+        until: campaigns::store::cut_off(reader.conn(), query.campaign, query.round.as_deref()).await?,
         scope: permit.scope(),
         campaign: query.campaign,
         unit: query.unit,
@@ -172,7 +178,6 @@ pub async fn list_obligations(
         due: query.year.and_then(|year| Some((day(year, 1, 1)?, day(year, 12, 31)?))),
         changed_since: query.changed_since,
     };
-    let reader = app.db.reader();
     let found = store::page(reader.conn(), &filter, listing.slice).await?;
     let records: Vec<(Uuid, NaiveDate)> = found.items.iter().map(|row| (row.unit_id, row.due_on)).collect();
     let places = scope::places(reader.conn(), &records, permit.caller.today).await?;

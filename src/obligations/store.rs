@@ -164,6 +164,8 @@ pub struct Filter {
     pub kind: Option<ObligationKind>,
     /// In this state.
     pub state: Option<ObligationState>,
+    /// Due up to this day.
+    pub until: Option<NaiveDate>,
     /// Due between these days, both included.
     pub due: Option<(NaiveDate, NaiveDate)>,
     /// With an event at this position or later.
@@ -191,6 +193,9 @@ pub async fn page(
     }
     if let Some((from, to)) = filter.due {
         select = select.filter(obligation::Column::DueOn.between(from, to));
+    }
+    if let Some(day) = filter.until {
+        select = select.filter(obligation::Column::DueOn.lte(day));
     }
     if let Some(position) = filter.changed_since {
         select = select.filter(list::changed_since("obligation", position));

@@ -14,6 +14,7 @@ use super::store::{self, Filter, observation};
 use super::{Content, ObservationDraft, ObservationState, Sort, is_the_owner_s, steps};
 use crate::auth::policy::permit::{ConfirmObservations, ReadRecords, ReportObservations};
 use crate::auth::{Caller, Needed, Permission, Permit, Standing, transition};
+use crate::campaigns;
 use crate::clock::rfc3339;
 use crate::db::{Outcome, WriteTx};
 use crate::error::Error;
@@ -136,6 +137,10 @@ pub struct ObservationQuery {
     /// Of this campaign.
     #[garde(skip)]
     campaign: Option<Uuid>,
+    /// Dated up to the cut-off of this round; needs `campaign`.
+    #[garde(length(chars, min = 1, max = 100))]
+    #[param(min_length = 1, max_length = 100)]
+    round: Option<String>,
     /// Of this unit.
     #[garde(skip)]
     unit: Option<Uuid>,
@@ -182,6 +187,7 @@ pub async fn list_observations(
     let filter = Filter {
         held: rights::held(reader.conn(), &store::campaigns(reader.conn()).await?, &scope).await?,
         scope,
+        until: campaigns::store::cut_off(reader.conn(), query.campaign, query.round.as_deref()).await?,
         campaign: query.campaign,
         unit: query.unit,
         name: query.name,

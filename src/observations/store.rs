@@ -203,6 +203,8 @@ pub struct Filter {
     pub name: Option<String>,
     /// In this state.
     pub state: Option<ObservationState>,
+    /// Of days up to this one.
+    pub until: Option<NaiveDate>,
     /// Of days between these, both included.
     pub observed: Option<(NaiveDate, NaiveDate)>,
     /// With an event at this position or later.
@@ -231,6 +233,9 @@ pub async fn page(
     }
     if let Some((from, to)) = filter.observed {
         select = select.filter(observation::Column::ObservedOn.between(from, to));
+    }
+    if let Some(day) = filter.until {
+        select = select.filter(observation::Column::ObservedOn.lte(day));
     }
     if let Some(position) = filter.changed_since {
         select = select.filter(list::changed_since("observation", position));

@@ -49,7 +49,10 @@ async fn several_migrate_at_once_and_serve_waits_for_them(engine: Engine) {
     let mut serve = Running(serve.env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE).spawn().unwrap());
     becomes(&address, "/livez", 200).await;
     assert_eq!(status(&address, "/readyz").await, Some(503), "serve never migrates");
-    assert_eq!(status(&address, "/v1/units").await, Some(503));
+    let waiting = reqwest::get(format!("http://{address}/v1/units")).await.unwrap();
+    assert_eq!(waiting.status().as_u16(), 503);
+    let problem: serde_json::Value = waiting.json().await.unwrap();
+    assert_eq!((&problem["code"], problem["trace_id"].as_str().unwrap().len()), (&serde_json::json!("busy"), 32));
     let migrations: Vec<_> = (0..4).map(|_| thidua(&database.url).arg("migrate").spawn().unwrap()).collect();
     for migration in migrations {
         let output = migration.wait_with_output().unwrap();

@@ -123,10 +123,16 @@ both_engines! {
         assert_eq!(ids(&auditor.get(&format!("/v1/figures?unit={}", units.village_b)).await.json()), [&b]);
         assert_eq!(ids(&auditor.get("/v1/figures?year=2022").await.json()), Vec::<&str>::new());
         assert_eq!(ids(&auditor.get("/v1/figures?state=confirmed").await.json()), Vec::<&str>::new());
+        crate::support::campaign::load(world).await;
+        let of_round = |round: &str| format!("/v1/figures?campaign={}&round={round}", crate::support::campaign::CAMPAIGN);
+        let early = reporter.create("/v1/figures", &figure(units.village_a, 2024, 35, None)).await.is(201).id();
+        assert_eq!(ids(&auditor.get(&of_round("mid")).await.is(200).json()), [&a, &b]);
+        assert_eq!(ids(&auditor.get(&of_round("final")).await.is(200).json()), [&a, &b, &early]);
+        auditor.get("/v1/figures?round=mid").await.problem(400, "invalid_query");
         // What changed since a position: the second figure only.
         let events = auditor.get("/v1/events?type=figure.reported").await.json();
         let second = events["items"][1]["position"].as_i64().unwrap();
-        assert_eq!(ids(&auditor.get(&format!("/v1/figures?changed_since={second}")).await.json()), [&b]);
+        assert_eq!(ids(&auditor.get(&format!("/v1/figures?changed_since={second}")).await.json()), [&b, &early]);
     }
 
     async fn a_successor_sums_its_predecessors_and_a_commune_is_compared_with_its_villages(world: World) {
