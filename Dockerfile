@@ -1,13 +1,14 @@
-FROM rust:1.95-bookworm AS build
+# Build: the toolchain of rust-toolchain.toml; registry and target directory stay in the builder's cache.
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /source
 COPY . .
-RUN cargo build --release --locked
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
+    cargo build --release --locked && install -m 0755 target/release/thidua /thidua
 
-FROM debian:bookworm-slim
-RUN useradd --system --uid 10001 --create-home thidua
-COPY --from=build /source/target/release/thidua /usr/local/bin/thidua
-USER thidua
-WORKDIR /home/thidua
+# Run: glibc, certificates and nothing else; no shell, no package manager, user 65532.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /thidua /usr/local/bin/thidua
+WORKDIR /home/nonroot
 EXPOSE 8080
-ENTRYPOINT ["thidua"]
+ENTRYPOINT ["/usr/local/bin/thidua"]
 CMD ["serve"]

@@ -1,5 +1,6 @@
 //! The one place where time enters. Everything else gets it from a request's context.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, FixedOffset, NaiveDate};
@@ -31,6 +32,13 @@ impl Stopwatch {
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// Time that only moves forward, whatever happens to the clock on the wall: for ages and pauses, never for a record.
+#[expect(clippy::disallowed_methods, reason = "the one clock")]
+pub fn steady() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
 }
 
 /// The civil date in Asia/Ho_Chi_Minh at `at`.

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::auth::token::{Keys, Verifier};
+use crate::auth::keyring::{Ages, Keyring};
+use crate::auth::source::{Remote, Source, Transport};
+use crate::auth::token::Verifier;
 use crate::error::Error;
+use crate::http::limits::{Limits, Rates};
 
 /// Where the database is.
 #[derive(Args, Clone)]
@@ -44,9 +47,8 @@ impl DatabaseArgs {
 /// Whose tokens are believed.
 #[derive(Args, Clone, Debug)]
 pub struct TokenArgs {
-    /// A JSON Web Key Set.
-    #[arg(long, env = "THIDUA_JWKS_FILE")]
-    jwks_file: PathBuf,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// The `iss` of tokens.
     #[arg(long, env = "THIDUA_ISSUER")]
     issuer: String,
@@ -58,24 +60,130 @@ pub struct TokenArgs {
     token_max_lifetime: u64,
 }
 
+/// Where the issuer's keys are. Exactly one of file and URL.
+#[derive(Args, Clone, Debug)]
+pub struct KeyArgs {
+    /// A JSON Web Key Set in a file; read again when it is replaced, so that a key is rotated without a restart.
+    #[arg(long, env = "THIDUA_JWKS_FILE")]
+    jwks_file: Option<PathBuf>,
+    /// The JSON Web Key Set that the issuer publishes; https only, redirects are not followed.
+    #[arg(long, env = "THIDUA_JWKS_URL")]
+    jwks_url: Option<String>,
+    /// PEM of the only certificate authorities believed for the URL; the operating system's if absent.
+    #[arg(long, env = "THIDUA_JWKS_CA_FILE")]
+    jwks_ca_file: Option<PathBuf>,
+    /// Keys as old as this, in seconds, are looked up again.
+    #[arg(long, env = "THIDUA_JWKS_MAX_AGE", default_value_t = Ages::DEFAULT.refresh.as_secs())]
+    jwks_max_age: u64,
+    /// Keys from the URL as old as this, in seconds, are used no more: so long may the issuer be out of reach.
+    #[arg(long, env = "THIDUA_JWKS_MAX_STALE", default_value_t = Ages::DEFAULT.discard.as_secs())]
+    jwks_max_stale: u64,
+    /// For tests on one machine: the URL may be http to a loopback address. Any other host is refused.
+    #[arg(long, env = "THIDUA_INSECURE_JWKS_LOOPBACK")]
+    insecure_jwks_loopback: bool,
+}
+
+impl KeyArgs {
+    /// The keys: a file must be good now, a URL may be so later.
+    async fn keyring(&self) -> Result<Keyring, Error> {
+        let file = self.jwks_file.as_deref();
+        let url = self.jwks_url.as_deref().filter(|url| !url.is_empty());
+        match (file, url) {
+            (Some(file), None) => {
+                let source = Source::File(file.to_owned());
+                // What an operator put there stays believed until something else is put there.
+                let ages = Ages { discard: Duration::MAX, ..self.ages() };
+                let filled = Keyring::filled(source, ages).await;
+                filled.map_err(|error| Error::internal(format!("{}: {error}", file.display())))
+            }
+            (None, Some(url)) => Ok(Keyring::of(Source::Url(self.remote(url)?), self.checked_ages()?)),
+            (None, None) => {
+                Err(Error::internal("tokens need keys: set THIDUA_JWKS_URL (the issuer's key set) or THIDUA_JWKS_FILE"))
+            }
+            (Some(_), Some(_)) => Err(Error::internal(
+                "THIDUA_JWKS_URL and THIDUA_JWKS_FILE are both set: exactly one says whose keys count",
+            )),
+        }
+    }
+
+    fn remote(&self, url: &str) -> Result<Remote, Error> {
+        let authority = self.jwks_ca_file.as_deref().map(read).transpose()?;
+        let transport = if self.insecure_jwks_loopback { Transport::HttpOnLoopback } else { Transport::Https };
+        let remote = Remote::new(url, authority.as_deref(), transport);
+        remote.map_err(|error| Error::internal(format!("THIDUA_JWKS_URL: {error}")))
+    }
+
+    fn ages(&self) -> Ages {
+        let seconds = Duration::from_secs;
+        Ages { refresh: seconds(self.jwks_max_age), discard: seconds(self.jwks_max_stale), ..Ages::DEFAULT }
+    }
+
+    /// Keys must be looked up again before they are thrown away.
+    fn checked_ages(&self) -> Result<Ages, Error> {
+        let ages = self.ages();
+        if ages.discard <= ages.refresh {
+            return Err(Error::internal("THIDUA_JWKS_MAX_STALE must be longer than THIDUA_JWKS_MAX_AGE"));
+        }
+        Ok(ages)
+    }
+}
+
 impl TokenArgs {
     /// The verifier; demo keys are refused.
-    pub fn verifier(&self) -> Result<Verifier, Error> {
+    pub async fn verifier(&self) -> Result<Verifier, Error> {
         if self.issuer.is_empty() || self.audience.is_empty() {
             return Err(Error::internal("THIDUA_ISSUER and THIDUA_AUDIENCE must not be empty"));
         }
-        let keys = Keys::from_jwks(&read(&self.jwks_file)?).map_err(Error::internal)?;
-        for dropped in keys.dropped() {
-            tracing::warn!(kid = dropped.kid, reason = dropped.reason, "a key was left out");
-        }
-        if keys.is_demo() {
-            return Err(Error::internal("demo keys are accepted by `thidua demo` alone"));
-        }
         Ok(Verifier {
-            keys,
+            keys: self.keys.keyring().await?,
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
             max_lifetime: Duration::from_secs(self.token_max_lifetime),
+        })
+    }
+}
+
+/// How much is allowed.
+#[derive(Args, Clone, Debug)]
+pub struct LimitArgs {
+    /// Requests a minute from one address; 0 is any number.
+    #[arg(long, env = "THIDUA_RATE_PER_ADDRESS", default_value_t = 6000)]
+    rate_per_address: u32,
+    /// Requests a minute by one caller; 0 is any number.
+    #[arg(long, env = "THIDUA_RATE_PER_CALLER", default_value_t = 1200)]
+    rate_per_caller: u32,
+    /// Networks whose `X-Forwarded-For` is believed, e.g. `10.0.0.0/8,::1/128`.
+    #[arg(long, env = "THIDUA_TRUSTED_PROXIES", value_delimiter = ',')]
+    trusted_proxies: Vec<ipnet::IpNet>,
+    /// Origins of pages that may call from a browser, spelt exactly, e.g. `https://thidua.example.vn`.
+    #[arg(long, env = "THIDUA_CORS_ORIGINS", value_delimiter = ',')]
+    cors_origins: Vec<String>,
+    /// Connections that are open at once; whoever comes then waits.
+    #[arg(long, env = "THIDUA_MAX_CONNECTIONS", default_value_t = 2048)]
+    pub max_connections: usize,
+    /// Seconds that a request may take.
+    #[arg(long, env = "THIDUA_REQUEST_TIMEOUT", default_value_t = 30)]
+    request_timeout: u64,
+    /// Seconds that a body may take to arrive.
+    #[arg(long, env = "THIDUA_BODY_TIMEOUT", default_value_t = 10)]
+    body_timeout: u64,
+}
+
+impl LimitArgs {
+    /// The limits; an origin that no browser would send is refused here, not silently never met.
+    pub fn limits(&self) -> Result<Limits, Error> {
+        for origin in &self.cors_origins {
+            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', '?', '#', ' '])) {
+                return Err(Error::internal(format!("THIDUA_CORS_ORIGINS: {origin} is no origin")));
+            }
+        }
+        Ok(Limits {
+            body: Duration::from_secs(self.body_timeout),
+            request: Duration::from_secs(self.request_timeout),
+            proxies: self.trusted_proxies.clone(),
+            origins: self.cors_origins.clone(),
+            rates: Rates::new(self.rate_per_address, self.rate_per_caller),
         })
     }
 }
@@ -88,6 +196,21 @@ pub fn read(path: &Path) -> Result<String, Error> {
 /// Writes a secret into a new file that only its owner reads.
 pub fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
     write_new(path, text, 0o600)
+}
+
+/// Makes a file that only its owner reads, or keeps others from one that is there.
+pub fn keep_private(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let failed = |error| Error::internal(format!("{}: {error}", path.display()));
+    let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(failed)
+}
+
+/// Makes a directory that only its owner enters; one that is there stays as it is.
+pub fn private_directory(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| Error::internal(format!("{}: {error}", path.display())))
 }
 
 /// Writes a new file with these permissions; one that is there stays.

@@ -4,7 +4,18 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::error::{Code, Error};
-use crate::http::App;
+use crate::http::{App, problem};
+
+/// The pages and what they are; an empty list is not negotiated, since pages ask for their parts in their own ways.
+pub const PATHS: &[(&str, &[&str])] = &[
+    ("/openapi.json", &["application/json", problem::MEDIA_TYPE]),
+    ("/docs", &["text/html"]),
+    ("/docs/init.js", &[]),
+    ("/docs/errors.md", &[]),
+    ("/docs/events.md", &[]),
+    ("/docs/policy.md", &[]),
+    ("/docs/assets/{file}", &[]),
+];
 
 /// The routes of the documentation.
 pub fn routes(config: &mut web::ServiceConfig) {

@@ -134,6 +134,7 @@ codes! {
     NotFound = "not_found", 404, "Không tìm thấy", "Not found";
     MethodNotAllowed = "method_not_allowed", 405, "Phương thức không được phép", "Method not allowed";
     NotAcceptable = "not_acceptable", 406, "Không có định dạng được yêu cầu", "No such representation";
+    RequestTimeout = "request_timeout", 408, "Nội dung gửi lên quá chậm", "The body did not arrive in time";
     InvalidTransition = "invalid_transition", 409, "Trạng thái hiện tại không cho phép việc này", "Not possible in the present state";
     RegisterClosed = "register_closed", 409, "Sổ đã khóa; muốn ghi hoặc sửa phải mở lại", "The register is closed; reopen it first";
     AlreadyExists = "already_exists", 409, "Đã có bản ghi như vậy", "Such a record exists already";
@@ -142,10 +143,13 @@ codes! {
     Conflict = "conflict", 409, "Xung đột với thay đổi khác, hãy thử lại", "In conflict with another change; try again";
     PreconditionFailed = "precondition_failed", 412, "Bản ghi đã thay đổi từ lần đọc trước", "The record has changed since it was read";
     BodyTooLarge = "body_too_large", 413, "Nội dung gửi lên quá lớn", "The body is too large";
+    UriTooLong = "uri_too_long", 414, "Đường dẫn quá dài", "The path or query is too long";
     UnsupportedMediaType = "unsupported_media_type", 415, "Định dạng nội dung không được hỗ trợ", "The media type is not supported";
     InvalidValue = "invalid_value", 422, "Giá trị không hợp lệ", "A value is not valid";
     IdempotencyKeyReused = "idempotency_key_reused", 422, "Khóa đã dùng cho một yêu cầu khác", "The key was used for another request";
     PreconditionRequired = "precondition_required", 428, "Thiếu tiêu đề If-Match", "The If-Match header is missing";
+    TooManyRequests = "too_many_requests", 429, "Quá nhiều yêu cầu, hãy chờ rồi thử lại", "Too many requests; wait before trying again";
+    HeadersTooLarge = "headers_too_large", 431, "Tiêu đề yêu cầu quá lớn", "The request headers are too large";
     Internal = "internal", 500, "Lỗi nội bộ", "Internal error";
     Busy = "busy", 503, "Hệ thống đang bận, hãy thử lại sau", "Busy; try again later";
     StorageFull = "storage_full", 507, "Hết chỗ lưu trữ", "Storage is full";

@@ -3,7 +3,9 @@
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::words;
 
@@ -32,6 +34,30 @@ words! {
 /// The most references that one record may carry.
 pub const MOST_EVIDENCE: usize = 20;
 
+/// The number and symbol of an official paper (số, ký hiệu văn bản; Decree 30/2020/NĐ-CP): `15/QĐ-UBND`,
+/// `24/2021/QĐ-TTg`, `05-NQ/HU`. It stands in the log as it is, so nothing else fits in: no words, and no run of digits
+/// as long as a telephone or identity number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(transparent)]
+#[garde(transparent)]
+pub struct PaperNumber(
+    #[garde(
+        length(chars, max = 50),
+        pattern("^[0-9]{1,5}[a-z]?(/(19|20)[0-9]{2})?([-/][A-ZĐƠƯ]{1,12}[gr]?[0-9]{0,2})*$")
+    )]
+    pub String,
+);
+
+impl PartialSchema for PaperNumber {
+    fn schema() -> RefOr<Schema> {
+        let pattern = "^[0-9]{1,5}[a-z]?(/(19|20)[0-9]{2})?([-/][A-ZĐƠƯ]{1,12}[gr]?[0-9]{0,2})*$";
+        let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(50)).pattern(Some(pattern));
+        text.examples(["15/QĐ-UBND"]).into()
+    }
+}
+
+impl ToSchema for PaperNumber {}
+
 /// A reference to a paper.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
@@ -42,9 +68,9 @@ pub struct Evidence {
     pub kind: EvidenceKind,
     /// Its number, as printed on it.
     #[serde(default)]
-    #[garde(inner(length(chars, min = 1, max = 100)))]
-    #[schema(min_length = 1, max_length = 100, example = "07/BB")]
-    pub number: Option<String>,
+    #[garde(dive)]
+    #[schema(inline, example = "07/BB")]
+    pub number: Option<PaperNumber>,
     /// SHA-256 of the file, 64 lower-case hex digits.
     #[serde(default)]
     #[garde(inner(pattern("^[0-9a-f]{64}$")))]
@@ -55,6 +81,41 @@ pub struct Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_paper_number_has_room_for_nothing_else() {
+        let valid = |number: &str| PaperNumber(number.to_owned()).validate().is_ok();
+        for number in [
+            "1",
+            "07/BB",
+            "15/QĐ-UBND",
+            "24/2021/QĐ-TTg",
+            "05-NQ/HU",
+            "15-CTr/TW",
+            "12a/BC-PC06",
+            "2/TTr-HĐND",
+            "31/QĐ-ƯDCN",
+        ] {
+            assert!(valid(number), "{number}");
+        }
+        for number in [
+            "",
+            "QĐ",
+            "15 QĐ",
+            "0912345678",
+            "040099012345",
+            "091-234-5678",
+            "15/Nguyễn",
+            "15/Hường",
+            "15/",
+            "15/QĐ-UBND của Hường",
+            "15/1899/QĐ",
+            "15/qđ",
+            "15/QĐ\n",
+        ] {
+            assert!(!valid(number), "{number}");
+        }
+    }
 
     #[test]
     fn a_digest_is_sixty_four_small_hex_digits() {

@@ -35,6 +35,7 @@ pub mod nominations;
 pub mod obligations;
 pub mod observations;
 pub mod registers;
+pub mod revocations;
 pub mod units;
 
 pub mod recommendations;

@@ -4,7 +4,7 @@ use crate::http::{Operation, Routes};
 use crate::log::rebuild::Kind;
 use crate::{
     activities, attestations, campaigns, figures, grants, http, initiatives, log, nominations, obligations,
-    observations, recommendations, registers, units,
+    observations, recommendations, registers, revocations, units,
 };
 
 /// A noun of the domain.
@@ -33,6 +33,11 @@ pub const ROOMS: &[Room] = &[
         routes: grants::http::routes,
         operations: grants::http::OPERATIONS,
         kinds: &[Kind::of::<grants::store::account::Model>(), Kind::of::<grants::store::role_grant::Model>()],
+    },
+    Room {
+        routes: revocations::http::routes,
+        operations: revocations::http::OPERATIONS,
+        kinds: &[Kind::of::<revocations::store::revocation::Model>()],
     },
     Room {
         routes: figures::http::routes,

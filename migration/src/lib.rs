@@ -10,6 +10,8 @@ use sea_orm_migration::prelude::*;
 
 pub mod audited;
 pub mod dialect;
+mod leaf;
+mod log_guards;
 mod m0001_log;
 mod m0002_house;
 mod m0003_units;
@@ -22,6 +24,9 @@ mod m0009_observations;
 mod m0010_registers;
 mod m0011_attestations;
 mod m0012_nominations;
+mod m0013_revocations;
+mod m0014_search;
+mod m0015_annulled_and_withdrawn;
 
 /// Every migration in the order in which it runs.
 pub struct Migrator;
@@ -42,6 +47,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_registers::Migration),
             Box::new(m0011_attestations::Migration),
             Box::new(m0012_nominations::Migration),
+            Box::new(m0013_revocations::Migration),
+            Box::new(m0014_search::Migration),
+            Box::new(m0015_annulled_and_withdrawn::Migration),
         ]
     }
 }

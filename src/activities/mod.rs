@@ -22,6 +22,7 @@ pub mod http;
 pub mod registers;
 pub mod steps;
 pub mod store;
+pub mod view;
 
 words! {
     /// How far an activity has come.
@@ -73,7 +74,7 @@ pub const MOST_HELPED: i64 = 1_000_000;
 /// Lines of help in one activity.
 pub const MOST_RESOURCES: usize = 50;
 
-/// One line of help: what one giver gave through one mobiliser.
+/// One line of help: what one giver gave through one mobiliser; something was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "giver_name": "Bà con bản Mẫu", "cash_vnd": 12000000, "labour_days": 30 }))]
@@ -171,7 +172,7 @@ pub struct ActivityContent {
     #[garde(length(chars, min = 1, max = 100))]
     #[schema(min_length = 1, max_length = 100, example = "poor_person")]
     pub beneficiary_area: String,
-    /// The unit that received the help, if one did (plan III.3.4).
+    /// The unit that received the help, if another one did (plan III.3.4).
     #[serde(default)]
     #[garde(skip)]
     pub receiving_unit: Option<Uuid>,
@@ -243,12 +244,20 @@ impl ActivityContent {
             let (vi, en) = ("trước ngày bắt đầu phong trào", "is before the campaign began");
             faults.push(Fault::new("/content/held_on", vi, en));
         }
+        if self.held_on > campaign.ends_on {
+            let (vi, en) = ("sau ngày kết thúc phong trào", "is after the campaign ended");
+            faults.push(Fault::new("/content/held_on", vi, en));
+        }
         self.check_lines(&mut faults);
         refuse(faults)
     }
 
     fn check_lines(&self, faults: &mut Vec<Fault>) {
         for (at, line) in self.resources.iter().enumerate() {
+            if (line.cash_vnd, line.in_kind_vnd, line.labour_days) == (0, 0, 0) {
+                let (vi, en) = ("dòng này không ghi gì được cho", "nothing is given in this line");
+                faults.push(Fault::new(format!("/content/resources/{at}"), vi, en));
+            }
             if line.giver_unit.is_some() && line.giver_name.is_some() {
                 let (vi, en) =
                     ("người cho là đơn vị thì không ghi tên riêng", "a giver that is a unit has no other name");
@@ -284,6 +293,10 @@ impl ActivityContent {
         if !alive.contains(&place.unit) {
             let (vi, en) = ("đơn vị không tồn tại vào ngày đó", "the unit did not exist on that day");
             faults.push(Fault::new("/content/held_on", vi, en));
+        }
+        if self.receiving_unit == Some(place.unit) {
+            let (vi, en) = ("đơn vị không tự nhận hỗ trợ của mình", "a unit does not receive its own help");
+            faults.push(Fault::new("/content/receiving_unit", vi, en));
         }
         for (pointer, named) in self.units() {
             if !alive.contains(&named) {

@@ -4,16 +4,17 @@ use actix_web::{HttpResponse, post};
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::http::{ActivityView, fits, standing};
+use super::http::fits;
 use super::store::{self, activity};
-use super::{ActivityContent, ActivityState, TRANSITIONS, registers as entries};
+use super::view::ActivityView;
+use super::{ActivityContent, ActivityState, registers as entries};
 use crate::auth::policy::permit::{AcceptActivities, ReportActivities};
-use crate::auth::{Needed, Permit, scope, transition};
-use crate::db::{Outcome, WriteTx};
+use crate::auth::{Permit, scope};
+use crate::db::WriteTx;
 use crate::error::{Code, Error};
-use crate::http::{App, Body, IfMatch, PathId, changed};
+use crate::http::resource::{self};
+use crate::http::{App, Body, IfMatch, PathId};
 use crate::registers;
 
 /// The content as it is to stand.
@@ -39,7 +40,7 @@ pub async fn amend_activity(
     body: Body<ActivityAmendment>,
 ) -> Result<HttpResponse, Error> {
     let content = &body.value.content;
-    step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &activity::Model| {
+    resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &activity::Model| {
         may_say(tx, &permit, old, content).await?;
         store::amend(tx, old, content).await
     })
@@ -56,7 +57,7 @@ pub async fn submit_activity(
     if_match: IfMatch,
 ) -> Result<HttpResponse, Error> {
     let submit = async |tx: &WriteTx<'_>, old: &activity::Model| store::submit(tx, old).await;
-    step(&app, &permit, id.0, &if_match, "submit", submit).await
+    resource::step(&app, &permit, id.0, &if_match, "submit", submit).await
 }
 
 /// Why.
@@ -82,7 +83,7 @@ pub async fn return_activity(
 ) -> Result<HttpResponse, Error> {
     let reason = &body.value.reason;
     let send_back = async |tx: &WriteTx<'_>, old: &activity::Model| store::send_back(tx, old, reason).await;
-    step(&app, &permit, id.0, &if_match, "return", send_back).await
+    resource::step(&app, &permit, id.0, &if_match, "return", send_back).await
 }
 
 /// Accepts a submitted activity. Whoever submitted it cannot.
@@ -95,7 +96,7 @@ pub async fn accept_activity(
     if_match: IfMatch,
 ) -> Result<HttpResponse, Error> {
     let accept = async |tx: &WriteTx<'_>, old: &activity::Model| store::accept(tx, old).await;
-    step(&app, &permit, id.0, &if_match, "accept", accept).await
+    resource::step(&app, &permit, id.0, &if_match, "accept", accept).await
 }
 
 /// The right content of an accepted activity, and why.
@@ -125,7 +126,7 @@ pub async fn correct_activity(
     body: Body<ActivityCorrection>,
 ) -> Result<HttpResponse, Error> {
     let ActivityCorrection { content, reason } = &body.value;
-    step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &activity::Model| {
+    resource::step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &activity::Model| {
         may_say(tx, &permit, old, content).await?;
         store::correct(tx, old, content, reason).await
     })
@@ -144,7 +145,7 @@ pub async fn withdraw_activity(
 ) -> Result<HttpResponse, Error> {
     let reason = &body.value.reason;
     let withdraw = async |tx: &WriteTx<'_>, old: &activity::Model| store::withdraw(tx, old, reason).await;
-    step(&app, &permit, id.0, &if_match, "withdraw", withdraw).await
+    resource::step(&app, &permit, id.0, &if_match, "withdraw", withdraw).await
 }
 
 /// Another day can be another place: a village moves. Nobody writes a record out of their own reach.
@@ -162,33 +163,12 @@ async fn may_say(
     fits(tx, old.campaign_id, &place, content, today).await
 }
 
-/// One step of an activity's life: seen, allowed, unchanged since it was read, then taken.
-async fn step<P: Needed>(
-    app: &App,
-    permit: &Permit<P>,
-    id: Uuid,
-    if_match: &IfMatch,
-    verb: &str,
-    take: impl AsyncFn(&WriteTx<'_>, &activity::Model) -> Result<activity::Model, Error>,
-) -> Result<HttpResponse, Error> {
-    let caller = &permit.caller;
-    let taken = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
-        let old = store::locked(tx, id).await?;
-        let place = caller.see(tx.conn(), old.unit_id, old.held_on).await?;
-        permit.require(&place)?;
-        if_match.check(old.version)?;
-        transition::take(TRANSITIONS, verb, caller, standing(&old, &place)?)?;
-        let new = take(tx, &old).await?;
-        require_open_registers(tx, &old, &new).await?;
-        let place = scope::place(tx.conn(), new.unit_id, new.held_on, caller.today).await?;
-        Ok(Outcome::Changed((new, place)))
-    });
-    let (row, place) = taken.await?;
-    changed(row.version, &ActivityView::new(&row, &place, caller)?)
-}
-
 /// Only accepted activities stand in registers: one that becomes accepted, or ceases to be, needs them open.
-async fn require_open_registers(tx: &WriteTx<'_>, old: &activity::Model, new: &activity::Model) -> Result<(), Error> {
+pub(super) async fn require_open_registers(
+    tx: &WriteTx<'_>,
+    old: &activity::Model,
+    new: &activity::Model,
+) -> Result<(), Error> {
     let mut standing = entries::Standing::new();
     for row in [old, new] {
         if row.state()? == ActivityState::Accepted {

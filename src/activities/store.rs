@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::{ActivityContent, ActivityDraft, ActivityResource, ActivityState, ActivityTotals};
 use crate::auth::Scope;
 use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list};
-use crate::error::{Code, Error};
+use crate::db::{Event, WriteTx, list::List};
+use crate::error::Error;
 use crate::http::page::{Found, Slice};
 use crate::{id, record};
 
@@ -23,10 +23,10 @@ record! {
         public clause_kind: String,
         public support_kind: String,
         public held_on: Date,
-        personal title: Option<String>,
+        personal [searched] title: Option<String>,
         personal description: Option<String>,
         public resources: Json,
-        personal giver_names: Option<Json>,
+        personal [searched] giver_names: Option<Json>,
         public cash_vnd: i64,
         public in_kind_vnd: i64,
         public labour_days: i64,
@@ -232,16 +232,6 @@ pub async fn withdraw(tx: &WriteTx<'_>, old: &activity::Model, reason: &str) -> 
     tx.update(old, new, Event::because("activity.withdrawn", reason)).await
 }
 
-/// One activity.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<activity::Model, Error> {
-    activity::Model::find(conn, id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
-/// The activity, to be changed in this transaction.
-pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<activity::Model, Error> {
-    activity::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
 /// What a list of activities is narrowed to.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -251,6 +241,8 @@ pub struct Filter {
     pub campaign: Option<Uuid>,
     /// By this unit.
     pub unit: Option<Uuid>,
+    /// Of units that this covers.
+    pub within: Option<Scope>,
     /// In this state.
     pub state: Option<ActivityState>,
     /// Held on this day or earlier: a round's cut-off.
@@ -260,24 +252,20 @@ pub struct Filter {
 }
 
 /// One page of activities.
-pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: Slice) -> Result<Found<activity::Model>, Error> {
-    let mut select = activity::Entity::find().filter(filter.scope.condition("activity", "unit_id", "held_on"));
-    if let Some(campaign) = filter.campaign {
-        select = select.filter(activity::Column::CampaignId.eq(campaign));
-    }
-    if let Some(unit) = filter.unit {
-        select = select.filter(activity::Column::UnitId.eq(unit));
-    }
-    if let Some(state) = filter.state {
-        select = select.filter(activity::Column::State.eq(state.as_str()));
-    }
-    if let Some(day) = filter.until {
-        select = select.filter(activity::Column::HeldOn.lte(day));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("activity", position));
-    }
-    list::page(conn, select, activity::Column::Id, slice).await
+pub async fn page(
+    conn: &impl ConnectionTrait,
+    filter: &Filter,
+    slice: &Slice,
+) -> Result<Found<activity::Model>, Error> {
+    List::<activity::Entity>::of(filter.scope.condition("activity", "unit_id", "held_on"))
+        .equal(activity::Column::CampaignId, filter.campaign)
+        .equal(activity::Column::UnitId, filter.unit)
+        .equal(activity::Column::State, filter.state.map(ActivityState::as_str))
+        .until(activity::Column::HeldOn, filter.until)
+        .given(filter.within.as_ref().map(|within| within.condition("activity", "unit_id", "held_on")))
+        .changed_since(filter.changed_since)
+        .page(conn, activity::Column::Id, slice)
+        .await
 }
 
 /// True if an accepted activity says that `receiver` was helped by `giver`, as the unit that did it or as a giver of

@@ -29,6 +29,7 @@ impl Ask {
         let definition = campaigns::store::definition(tx.conn(), draft.campaign).await?;
         let rule_set = campaigns::store::rule_set(tx.conn(), draft.campaign, &draft.round).await?;
         let round = definition.round(&draft.round).ok_or_else(unknown_round)?;
+        counts(&definition, round.as_of, draft.attested_on)?;
         let question = rule_set.model().attestations.get(&draft.statement).ok_or_else(unknown_statement)?;
         known(tx, draft.unit, "/unit").await?;
         let subject = scope::place(tx.conn(), draft.unit, round.as_of, today).await?;
@@ -99,6 +100,21 @@ impl Ask {
             None => Ok(()),
             Some(row) => Err(Error::new(Code::AlreadyExists).member("attestation", row.id.to_string())),
         }
+    }
+}
+
+/// 422 unless an answer of this day counts in a round: the rules read what is dated from the campaign's first day to the
+/// cut-off, and an answer that they do not read would only look like one.
+fn counts(definition: &Definition, cut_off: NaiveDate, day: NaiveDate) -> Result<(), Error> {
+    let pointer = "/attested_on";
+    if day > cut_off {
+        let (vi, en) =
+            (format!("sau ngày chốt của đợt, {cut_off}"), format!("is after the round's cut-off, {cut_off}"));
+        Err(Error::invalid(pointer, vi, en))
+    } else if day < definition.starts_on {
+        Err(Error::invalid(pointer, "trước ngày bắt đầu phong trào", "is before the campaign began"))
+    } else {
+        Ok(())
     }
 }
 

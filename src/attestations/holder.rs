@@ -96,8 +96,8 @@ mod tests {
     fn lineage() -> Lineage {
         let life = |kind, parent: Option<Uuid>, from: &str, to: Option<&str>| {
             let (from, to) = (day(from), to.map(day));
-            let parents = parent.map(|value| Dated { value, from, to }).into_iter().collect();
-            Life { kinds: vec![Dated { value: kind, from, to }], parents, from, to }
+            let parents = parent.map(|value| Dated::new(value, from, to)).into_iter().collect();
+            Life { kinds: vec![Dated::new(kind, from, to)], parents, from, to }
         };
         let (first, last) = ("2021-01-01", Some("2025-06-30"));
         let lives = [

@@ -9,18 +9,17 @@ use uuid::Uuid;
 
 use super::ask::{Ask, about_itself, unknown_round, unknown_statement};
 use super::store::{self, Filter, Question, attestation};
-use super::view::{self, AttestationView};
-use super::{AttestationDraft, AttestationState, TRANSITIONS, Verdict};
+use super::view::AttestationView;
+use super::{AttestationDraft, AttestationState, Verdict};
 use crate::auth::policy::permit::{Attest, ReadRecords};
-use crate::auth::{Permission, Permit, scope, transition};
+use crate::auth::{Permission, Permit, scope};
 use crate::campaigns;
-use crate::db::{Outcome, WriteTx};
+use crate::db::WriteTx;
 use crate::error::{Code, Error, Fault};
-use crate::http::page::{Found, Page};
-use crate::http::{
-    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, changed, created, found,
-};
-use crate::log::http::{EventPage, History, history};
+use crate::http::page::Page;
+use crate::http::resource::{self, Resource};
+use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, created};
+use crate::log::http::{EventPage, History};
 
 /// What the contract says of each operation.
 pub const OPERATIONS: &[Operation] = &[
@@ -56,10 +55,13 @@ pub struct AttestationQuery {
     /// About this subject.
     #[garde(skip)]
     unit: Option<Uuid>,
+    /// Of this unit and all that it covers, predecessors included.
+    #[garde(skip)]
+    within: Option<Uuid>,
     /// In this state.
     #[garde(skip)]
     state: Option<AttestationState>,
-    /// Of this round.
+    /// Of this round; needs `campaign`.
     #[garde(length(chars, min = 1, max = 100))]
     #[param(min_length = 1, max_length = 100, example = "mid")]
     round: Option<String>,
@@ -71,8 +73,8 @@ pub struct AttestationQuery {
     #[param(min_length = 1, max_length = 100, example = "A231stable")]
     statement: Option<String>,
     /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
+    #[garde(range(min = 0, max = 9_007_199_254_740_991))]
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
     changed_since: Option<i64>,
     /// Items per page.
     #[garde(range(min = 1, max = 200))]
@@ -96,20 +98,19 @@ pub async fn list_attestations(
     let query = query.0;
     let listing = Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
     app.db.settle().await?;
+    let snapshot = app.db.snapshot().await?;
     let filter = Filter {
         scope: permit.scope(),
         unit: query.unit,
+        within: query.within.map(|unit| permit.caller.under(unit)),
         state: query.state,
-        round: query.round,
+        round: campaigns::store::round(snapshot.conn(), query.campaign, query.round).await?,
         campaign: query.campaign,
         statement: query.statement,
         changed_since: query.changed_since,
     };
-    let snapshot = app.db.snapshot().await?;
-    let found = store::page(snapshot.conn(), &filter, listing.slice).await?;
-    let sights = view::look_at(snapshot.conn(), found.items, &permit.caller).await?;
-    let found = Found { items: sights, more: found.more };
-    listing.answer(found, |sight| sight.row.id, |sight| AttestationView::new(&sight, &permit.caller))
+    let found = store::page(snapshot.conn(), &filter, &listing.slice).await?;
+    resource::list(&listing, snapshot.conn(), found, &permit.caller).await
 }
 
 /// Which question.
@@ -140,12 +141,12 @@ pub struct StateQuery {
 pub struct AttestationStateView {
     /// The answer.
     pub answer: Verdict,
-    /// The valid attestations that it rests on, oldest first.
+    /// The valid attestations that it rests on, dated up to the round's cut-off, oldest first.
     #[schema(max_items = 10000)]
     pub attestations: Vec<Uuid>,
 }
 
-/// Answers a question about a subject from all valid attestations; rights are judged at the round's cut-off.
+/// Answers a question about a subject from all valid attestations up to the round's cut-off; rights are judged there.
 #[utoipa::path(tag = "attestations", params(StateQuery), responses((status = 200, body = AttestationStateView)))]
 #[get("/attestations:state")]
 pub async fn get_attestation_state(
@@ -159,11 +160,14 @@ pub async fn get_attestation_state(
     let definition = campaigns::store::definition(conn, campaign).await.map_err(in_query)?;
     let rule_set = campaigns::store::rule_set(conn, campaign, &round).await.map_err(in_query)?;
     let as_of = definition.round(&round).ok_or_else(|| in_query(unknown_round()))?.as_of;
+    let counts = |row: &attestation::Model| definition.counts(&row.round, row.attested_on);
     if rule_set.model().attestations.get(&statement).is_none() {
         return Err(in_query(unknown_statement()));
     }
     let place = permit.caller.see(conn, unit, as_of).await?;
-    let rows = store::valid(conn, &Question { campaign, round, unit: place.unit, statement }).await?;
+    let mut rows = store::valid(conn, &Question { campaign, round, unit: place.unit, statement }).await?;
+    // A cut-off may have moved since: the rules, too, leave out what lies after it.
+    rows.retain(counts);
     let answers = rows.iter().map(attestation::Model::answer).collect::<Result<Vec<_>, Error>>()?;
     let attestations = rows.iter().map(|row| row.id).collect();
     Ok(HttpResponse::Ok().json(AttestationStateView { answer: Verdict::of(answers), attestations }))
@@ -188,10 +192,7 @@ pub async fn get_attestation(
     id: PathId,
 ) -> Result<HttpResponse, Error> {
     let snapshot = app.db.snapshot().await?;
-    let row = store::find(snapshot.conn(), id.0).await?;
-    let sight = view::look(snapshot.conn(), row, &permit.caller).await?;
-    sight.check(&permit.caller)?;
-    found(&request, sight.row.version, &AttestationView::new(&sight, &permit.caller)?)
+    resource::read::<attestation::Model>(&request, snapshot.conn(), &permit.caller, id.0).await
 }
 
 /// Reads an attestation's history.
@@ -204,10 +205,7 @@ pub async fn list_attestation_events(
     id: PathId,
     query: Query<History>,
 ) -> Result<HttpResponse, Error> {
-    let reader = app.db.reader();
-    let row = store::find(reader.conn(), id.0).await?;
-    view::look(reader.conn(), row, &permit.caller).await?.check(&permit.caller)?;
-    history(&request, &app, id.0, query.0).await
+    resource::events::<attestation::Model>(&request, &app, &permit.caller, id.0, query.0).await
 }
 
 /// Answers a question about a subject for the body that the rule set asks; the caller heads the unit that held the body
@@ -239,9 +237,8 @@ pub async fn attest(
         ask.was_helped(tx, draft).await?;
         ask.unanswered(tx, draft, unit).await?;
         let row = store::attest(tx, draft, &ask.body, unit).await?;
-        let sight = view::look(tx.conn(), row, caller).await?;
-        let view = AttestationView::new(&sight, caller)?;
-        created(format!("/v1/attestations/{}", sight.row.id), sight.row.version, &view)
+        let sight = resource::sight(tx.conn(), &row, caller).await?;
+        created(format!("/v1/attestations/{}", row.id), row.version, &row.view(&sight, caller)?)
     });
     Ok(answer(stored.await?))
 }
@@ -267,19 +264,7 @@ pub async fn revoke_attestation(
     if_match: IfMatch,
     body: Body<Revocation>,
 ) -> Result<HttpResponse, Error> {
-    let caller = &permit.caller;
-    let revoked = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
-        let old = store::locked(tx, id.0).await?;
-        let sight = view::look(tx.conn(), old, caller).await?;
-        sight.check(caller)?;
-        if !permit.may(sight.acting(caller)) {
-            return Err(Code::Forbidden.into());
-        }
-        if_match.check(sight.row.version)?;
-        transition::take(TRANSITIONS, "revoke", caller, sight.standing(caller)?)?;
-        let row = store::revoke(tx, &sight.row, &body.value.reason).await?;
-        Ok(Outcome::Changed(view::look(tx.conn(), row, caller).await?))
-    });
-    let sight = revoked.await?;
-    changed(sight.row.version, &AttestationView::new(&sight, caller)?)
+    let reason = &body.value.reason;
+    let revoke = async |tx: &WriteTx<'_>, old: &attestation::Model| store::revoke(tx, old, reason).await;
+    resource::step(&app, &permit, id.0, &if_match, "revoke", revoke).await
 }

@@ -107,7 +107,7 @@ pub struct AttestationDraft {
     /// The answer.
     #[garde(skip)]
     pub answer: AttestationAnswer,
-    /// The civil date of the answer: who held the body on that day may give it.
+    /// The civil date of the answer, not after the round's cut-off: who held the body on that day may give it.
     #[garde(skip)]
     pub attested_on: NaiveDate,
     /// The papers that it rests on.

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::{AttestationAnswer, AttestationDraft, AttestationState, Verdict};
 use crate::auth::Scope;
 use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list};
-use crate::error::{Code, Error};
+use crate::db::{Event, WriteTx, list::List};
+use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::http::page::{Found, Slice};
 use crate::{id, record};
@@ -123,16 +123,6 @@ pub async fn revoke(tx: &WriteTx<'_>, old: &attestation::Model, reason: &str) ->
     tx.update(old, new, Event::because("attestation.revoked", reason)).await
 }
 
-/// One attestation.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<attestation::Model, Error> {
-    attestation::Model::find(conn, id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
-/// The attestation, to be changed in this transaction.
-pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<attestation::Model, Error> {
-    attestation::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
 /// What a list of attestations is narrowed to.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -140,6 +130,8 @@ pub struct Filter {
     pub scope: Scope,
     /// About this subject.
     pub unit: Option<Uuid>,
+    /// Of units that this covers.
+    pub within: Option<Scope>,
     /// In this state.
     pub state: Option<AttestationState>,
     /// Of this round.
@@ -156,29 +148,19 @@ pub struct Filter {
 pub async fn page(
     conn: &impl ConnectionTrait,
     filter: &Filter,
-    slice: Slice,
+    slice: &Slice,
 ) -> Result<Found<attestation::Model>, Error> {
     let concerned = |unit: &str| filter.scope.condition("attestation", unit, "attested_on");
-    let mut select = attestation::Entity::find().filter(concerned("unit_id").or(concerned("attester_unit")));
-    if let Some(unit) = filter.unit {
-        select = select.filter(attestation::Column::UnitId.eq(unit));
-    }
-    if let Some(state) = filter.state {
-        select = select.filter(attestation::Column::State.eq(state.as_str()));
-    }
-    if let Some(round) = &filter.round {
-        select = select.filter(attestation::Column::Round.eq(round));
-    }
-    if let Some(campaign) = filter.campaign {
-        select = select.filter(attestation::Column::CampaignId.eq(campaign));
-    }
-    if let Some(statement) = &filter.statement {
-        select = select.filter(attestation::Column::Statement.eq(statement));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("attestation", position));
-    }
-    list::page(conn, select, attestation::Column::Id, slice).await
+    List::<attestation::Entity>::of(concerned("unit_id").or(concerned("attester_unit")))
+        .equal(attestation::Column::CampaignId, filter.campaign)
+        .equal(attestation::Column::UnitId, filter.unit)
+        .equal(attestation::Column::Round, filter.round.as_deref())
+        .equal(attestation::Column::Statement, filter.statement.as_deref())
+        .equal(attestation::Column::State, filter.state.map(AttestationState::as_str))
+        .given(filter.within.as_ref().map(|within| within.condition("attestation", "unit_id", "attested_on")))
+        .changed_since(filter.changed_since)
+        .page(conn, attestation::Column::Id, slice)
+        .await
 }
 
 /// The valid answers to one question, oldest first.
@@ -193,10 +175,12 @@ pub async fn valid(conn: &impl ConnectionTrait, question: &Question) -> Result<V
     select.all(conn).await.map_err(translate)
 }
 
-/// What the valid answers to these attestations' questions amount to, with one query.
+/// What the valid answers to these attestations' questions amount to, with one query; `counts` says which are dated so that
+/// their round reads them.
 pub async fn verdicts(
     conn: &impl ConnectionTrait,
     rows: &[attestation::Model],
+    counts: impl Fn(&attestation::Model) -> bool,
 ) -> Result<HashMap<Question, Verdict>, Error> {
     if rows.is_empty() {
         return Ok(HashMap::new());
@@ -209,7 +193,7 @@ pub async fn verdicts(
         .filter(attestation::Column::Statement.is_in(statements))
         .filter(attestation::Column::State.eq(AttestationState::Valid.as_str()));
     let mut answers: HashMap<Question, Vec<AttestationAnswer>> = HashMap::new();
-    for row in select.all(conn).await.map_err(translate)? {
+    for row in select.all(conn).await.map_err(translate)?.into_iter().filter(counts) {
         answers.entry(row.question()).or_default().push(row.answer()?);
     }
     let verdict = |question: Question| {

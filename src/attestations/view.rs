@@ -16,11 +16,12 @@ use uuid::Uuid;
 use super::holder::{Asked, holder};
 use super::store::{self, attestation};
 use super::{AttestationAnswer, AttestationState, TRANSITIONS, Verdict};
-use crate::auth::{Caller, Permission, Place, Standing, scope, transition};
+use crate::auth::{Caller, Permission, Place, Standing, Transition, scope};
 use crate::campaigns::{self, Definition};
 use crate::clock::rfc3339;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::evidence::Evidence;
+use crate::http::resource::Resource;
 use crate::units;
 
 /// An attestation as clients see it.
@@ -55,7 +56,7 @@ pub struct AttestationView {
     pub basis: Option<String>,
     /// Whether it counts.
     pub state: AttestationState,
-    /// True if it is valid and the valid answers to its question contradict each other.
+    /// True if it is valid, counts in its round, and the answers that do contradict each other.
     pub disputed: bool,
     /// Who attested.
     pub attested_by: Option<Uuid>,
@@ -75,39 +76,73 @@ pub struct AttestationView {
     pub updated_at: String,
 }
 
-impl AttestationView {
-    /// The attestation as this caller sees it.
-    pub fn new(sight: &Sight, caller: &Caller) -> Result<Self, Error> {
-        let row = &sight.row;
-        let state = row.state()?;
-        Ok(Self {
-            id: row.id,
-            campaign: row.campaign_id,
-            round: row.round.clone(),
-            unit: row.unit_id,
-            statement: row.statement.clone(),
-            body: row.body.clone(),
-            attester_unit: row.attester_unit,
-            answer: row.answer()?,
-            attested_on: row.attested_on,
-            evidence: row.evidence()?,
-            basis: row.basis.clone(),
+impl Resource for attestation::Model {
+    type State = AttestationState;
+    type Sight = Sight;
+    type View = AttestationView;
+
+    async fn sights(conn: &impl ConnectionTrait, rows: &[Self], caller: &Caller) -> Result<Vec<Sight>, Error> {
+        let definitions = definitions(conn, rows).await?;
+        let counts =
+            |row: &Self| definitions.get(&row.campaign_id).is_some_and(|said| said.counts(&row.round, row.attested_on));
+        let verdicts = store::verdicts(conn, rows, counts).await?;
+        let both = |row: &Self| [(row.unit_id, row.attested_on), (row.attester_unit, row.attested_on)];
+        let records: Vec<(Uuid, NaiveDate)> = rows.iter().flat_map(both).collect();
+        let mut places = scope::places(conn, &records, caller.today).await?.into_iter();
+        let mut holders = holders(conn, rows, &definitions, caller).await?;
+        let sight = |row: &Self| {
+            let (Some(subject), Some(attester)) = (places.next(), places.next()) else {
+                return Err(Error::internal("a row without a place"));
+            };
+            let disputed = verdicts.get(&row.question()) == Some(&Verdict::Disputed);
+            Ok(Sight { subject, attester, holder: holders.remove(&row.id), disputed: disputed && counts(row) })
+        };
+        rows.iter().map(sight).collect()
+    }
+
+    fn places(sight: &Sight) -> impl Iterator<Item = &Place> {
+        [&sight.subject, &sight.attester].into_iter()
+    }
+
+    fn steps(&self, _sight: &Sight) -> &'static [Transition<AttestationState>] {
+        TRANSITIONS
+    }
+
+    /// A head of the subject is held to be the submitter, so that four eyes keep it from the step.
+    fn standing<'a>(&self, sight: &'a Sight, caller: &Caller) -> Result<Standing<'a, AttestationState>, Error> {
+        let holder = sight.holder.as_ref().filter(|place| caller.may(Permission::Attest, place));
+        let submitter = caller.may(Permission::Attest, &sight.subject).then_some(caller.account);
+        Ok(Standing { state: self.state()?, place: holder.unwrap_or(&sight.attester), submitter, writer: None })
+    }
+
+    fn view(&self, sight: &Sight, caller: &Caller) -> Result<AttestationView, Error> {
+        let state = self.state()?;
+        Ok(AttestationView {
+            id: self.id,
+            campaign: self.campaign_id,
+            round: self.round.clone(),
+            unit: self.unit_id,
+            statement: self.statement.clone(),
+            body: self.body.clone(),
+            attester_unit: self.attester_unit,
+            answer: self.answer()?,
+            attested_on: self.attested_on,
+            evidence: self.evidence()?,
+            basis: self.basis.clone(),
             state,
             disputed: sight.disputed && state == AttestationState::Valid,
-            attested_by: row.attested_by,
-            revoke_reason: row.revoke_reason.clone(),
-            allowed_actions: transition::allowed(TRANSITIONS, caller, sight.standing(caller)?),
-            version: row.version,
-            created_at: rfc3339(row.created_at),
-            updated_at: rfc3339(row.updated_at),
+            attested_by: self.attested_by,
+            revoke_reason: self.revoke_reason.clone(),
+            allowed_actions: self.allowed_actions(sight, caller)?,
+            version: self.version,
+            created_at: rfc3339(self.created_at),
+            updated_at: rfc3339(self.updated_at),
         })
     }
 }
 
-/// An attestation and the places from which it is seen and revoked.
+/// The places from which an attestation is seen and revoked.
 pub struct Sight {
-    /// The attestation.
-    pub row: attestation::Model,
     subject: Place,
     attester: Place,
     /// Whoever holds the body today; looked for only if the caller attests at all.
@@ -115,73 +150,36 @@ pub struct Sight {
     disputed: bool,
 }
 
-impl Sight {
-    /// 404 unless the caller may see the subject's records or the attester's.
-    pub fn check(&self, caller: &Caller) -> Result<(), Error> {
-        let seen = [&self.subject, &self.attester].iter().any(|place| caller.may(Permission::ReadRecords, place));
-        if seen { Ok(()) } else { Err(Code::NotFound.into()) }
-    }
-
-    /// The place from which this caller could revoke.
-    pub fn acting(&self, caller: &Caller) -> &Place {
-        self.holder.as_ref().filter(|place| caller.may(Permission::Attest, place)).unwrap_or(&self.attester)
-    }
-
-    /// The attestation as the table of transitions sees it.
-    pub fn standing(&self, caller: &Caller) -> Result<Standing<'_, AttestationState>, Error> {
-        let state = self.row.state()?;
-        let submitter = caller.may(Permission::Attest, &self.subject).then_some(caller.account);
-        Ok(Standing { state, place: self.acting(caller), submitter, writer: None })
-    }
-}
-
-/// The sight of one attestation.
-pub async fn look(conn: &impl ConnectionTrait, row: attestation::Model, caller: &Caller) -> Result<Sight, Error> {
-    let mut sights = look_at(conn, vec![row], caller).await?;
-    sights.pop().ok_or_else(|| Error::internal("a row without a place"))
-}
-
-/// The sights of many attestations, in their order.
-pub async fn look_at(
+/// What the campaigns of these attestations say, by campaign.
+async fn definitions(
     conn: &impl ConnectionTrait,
-    rows: Vec<attestation::Model>,
-    caller: &Caller,
-) -> Result<Vec<Sight>, Error> {
-    let verdicts = store::verdicts(conn, &rows).await?;
-    let both = |row: &attestation::Model| [(row.unit_id, row.attested_on), (row.attester_unit, row.attested_on)];
-    let records: Vec<(Uuid, NaiveDate)> = rows.iter().flat_map(both).collect();
-    let mut places = scope::places(conn, &records, caller.today).await?.into_iter();
-    let mut holders = holders(conn, &rows, caller).await?;
-    let mut sights = Vec::with_capacity(rows.len());
+    rows: &[attestation::Model],
+) -> Result<HashMap<Uuid, Arc<Definition>>, Error> {
+    let mut definitions: HashMap<Uuid, Arc<Definition>> = HashMap::new();
     for row in rows {
-        let (Some(subject), Some(attester)) = (places.next(), places.next()) else {
-            return Err(Error::internal("a row without a place"));
-        };
-        let disputed = verdicts.get(&row.question()) == Some(&Verdict::Disputed);
-        sights.push(Sight { subject, attester, holder: holders.remove(&row.id), disputed, row });
+        if let Entry::Vacant(place) = definitions.entry(row.campaign_id) {
+            place.insert(campaigns::store::definition(conn, row.campaign_id).await?);
+        }
     }
-    Ok(sights)
+    Ok(definitions)
 }
 
 /// Who holds the body of each attestation today, by attestation.
 async fn holders(
     conn: &impl ConnectionTrait,
     rows: &[attestation::Model],
+    definitions: &HashMap<Uuid, Arc<Definition>>,
     caller: &Caller,
 ) -> Result<HashMap<Uuid, Place>, Error> {
     if rows.is_empty() || !caller.holds(Permission::Attest) {
         return Ok(HashMap::new());
     }
     let lineage = units::store::lineage(conn).await?;
-    let mut definitions: HashMap<Uuid, Arc<Definition>> = HashMap::new();
     let mut found = Vec::new();
     for row in rows {
-        let definition = match definitions.entry(row.campaign_id) {
-            Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(place) => place.insert(campaigns::store::definition(conn, row.campaign_id).await?).clone(),
-        };
+        let Some(definition) = definitions.get(&row.campaign_id) else { continue };
         let asked = Asked { subject: row.unit_id, day: caller.today, receiving: Some(row.attester_unit) };
-        if let Some(unit) = holder(&definition, &lineage, &row.body, asked) {
+        if let Some(unit) = holder(definition, &lineage, &row.body, asked) {
             found.push((row.id, (unit, caller.today)));
         }
     }

@@ -15,21 +15,28 @@ use uuid::Uuid;
 use crate::clock::{self, Micros, civil_date};
 use crate::db::{Actor, Context};
 use crate::error::{Code, Error, Fault};
-use crate::grants;
+use crate::grants::{self, store::Holder};
 use crate::http::{App, trace_id};
 
 pub mod bearer;
+pub mod keyring;
+pub mod keys;
 pub mod policy;
 pub mod scope;
 pub mod sign;
+pub mod source;
 pub mod token;
 #[cfg(test)]
 mod token_attacks;
 pub mod transition;
+#[cfg(test)]
+mod wycheproof;
 
 pub use policy::{Needed, Permission, Reach, Role};
 pub use scope::{Place, Scope};
 pub use transition::{Standing, Transition};
+
+use token::{TokenRefusal, Verifier};
 
 /// One grant that is valid today.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +93,11 @@ impl Caller {
         }
         let units = self.grants.iter().filter(reaching).filter_map(|grant| grant.unit).collect();
         Scope::Units { units, today: self.today }
+    }
+
+    /// Everything that `unit` covers: a list is narrowed by it, never widened.
+    pub fn under(&self, unit: Uuid) -> Scope {
+        Scope::Units { units: vec![unit], today: self.today }
     }
 
     /// The place of a record that the caller may see; 404 otherwise.
@@ -165,17 +177,33 @@ pub async fn authenticate(request: &ServiceRequest) -> Result<(), Error> {
         Error::at(Code::InvalidHeader, fault)
     })?;
     let token = token.ok_or(Code::Unauthenticated)?;
-    let identity = app.verifier.verify(token, at / 1_000_000).map_err(|refusal| {
-        // The reason is for our log; the caller learns only that the token is not valid.
-        tracing::info!(reason = refusal.code(), "a token was refused");
-        Error::new(Code::Unauthenticated)
-    })?;
+    let identity = identify(&app.verifier, token, at / 1_000_000).await.map_err(refused)?;
     let today = civil_date(at);
-    let reader = app.db.reader();
-    let found = grants::store::holder(reader.conn(), &identity.issuer, &identity.subject, today).await?;
-    let (account, grants) = found.ok_or(Code::Forbidden)?;
+    let (account, grants) = match grants::store::holder(app.db.reader().conn(), &identity, at, today).await? {
+        Holder::Revoked => return Err(refused(TokenRefusal::Revoked)),
+        Holder::Stranger => return Err(Code::Forbidden.into()),
+        Holder::Account(account, grants) => (account, grants),
+    };
     request.extensions_mut().insert(Authenticated { caller: Caller { account, grants, today }, at });
     Ok(())
+}
+
+/// Judges a token; one that names a key which is not known is judged again once the issuer was asked.
+async fn identify(verifier: &Verifier, token: &str, now: i64) -> Result<token::Caller, TokenRefusal> {
+    match verifier.verify(token, now) {
+        Err(refusal) if refusal.asks_for_news() => {
+            verifier.keys.ask().await;
+            verifier.verify(token, now)
+        }
+        verdict => verdict,
+    }
+}
+
+/// The reason is for our log; the caller learns only that the token is not valid. Without any key that is not even
+/// known: such a caller may come again.
+fn refused(refusal: TokenRefusal) -> Error {
+    tracing::info!(reason = refusal.code(), "a token was refused");
+    Error::new(if refusal == TokenRefusal::NoKeys { Code::Busy } else { Code::Unauthenticated })
 }
 
 /// The account that calls, for the log line.

@@ -99,6 +99,8 @@ permissions! {
     ReadGrants = "grants.read",
     /// Give and end grants.
     ManageGrants = "grants.manage",
+    /// Revoke tokens, and see which are revoked.
+    RevokeTokens = "tokens.revoke",
     /// Read the metrics.
     ReadMetrics = "metrics.read",
 }
@@ -150,6 +152,7 @@ const RULES: &[Rule] = &[
     rule(P::ManageGrants, R::Administrator, Everywhere),
     rule(P::ReadGrants, R::Administrator, Everywhere),
     rule(P::ReadGrants, R::Auditor, Everywhere),
+    rule(P::RevokeTokens, R::Administrator, Everywhere),
     rule(P::ReadMetrics, R::Administrator, Everywhere),
     rule(P::ReadMetrics, R::Auditor, Everywhere),
     rule(P::ReportFigures, R::UnitReporter, Subtree),

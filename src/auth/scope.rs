@@ -31,17 +31,24 @@ pub enum Scope {
 impl Scope {
     /// The condition for a table with `unit_id` and a civil-date column `day`.
     pub fn condition(&self, table: &str, unit: &str, day: &str) -> SimpleExpr {
+        let column = |name: &str| Expr::col((Alias::new(table), Alias::new(name)));
+        self.covers(column(unit), column(day))
+    }
+
+    /// The condition that `unit` is covered on `day`.
+    pub fn covers(&self, unit: impl Into<SimpleExpr>, day: impl Into<SimpleExpr>) -> SimpleExpr {
         let Scope::Units { units, today } = self else { return Expr::val(1).eq(1) };
-        let column = |table: &str, name: &str| Expr::col((Alias::new(table), Alias::new(name)));
+        let column = |name: &str| Expr::col((Alias::new("c"), Alias::new(name)));
+        let day = day.into();
         let mut covered = Query::select();
         covered
             .expr(Expr::val(1))
             .from_as(Alias::new("unit_closure"), Alias::new("c"))
-            .and_where(column("c", "descendant_id").eq(column(table, unit)))
-            .and_where(column("c", "ancestor_id").is_in(units.iter().copied()))
-            .and_where(column("c", "valid_from").lte(column(table, day)))
-            .and_where(column("c", "valid_to").gte(column(table, day)))
-            .and_where(column("c", "effective_from").lte(*today));
+            .and_where(column("descendant_id").eq(unit))
+            .and_where(column("ancestor_id").is_in(units.iter().copied()))
+            .and_where(column("valid_from").lte(day.clone()))
+            .and_where(column("valid_to").gte(day))
+            .and_where(column("effective_from").lte(*today));
         Expr::exists(covered)
     }
 }

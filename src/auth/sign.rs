@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
-use super::token::DEMO_KID_PREFIX;
+use super::keys::DEMO_KID_PREFIX;
 
 /// A private key that signs access tokens under one `kid`.
 #[derive(Clone)]
@@ -39,6 +39,9 @@ pub struct Claims {
     pub exp: i64,
     /// Its own id, by which it can be revoked.
     pub jti: String,
+    /// The session, by which all its tokens can be revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
 }
 
 /// A fresh key pair as text: the private half to keep, the public half to give to verifiers.
@@ -105,7 +108,7 @@ impl SigningKey {
     }
 
     /// Makes a key pair whose name says that it is for demonstrations, so that
-    /// [`Keys::is_demo`](super::token::Keys::is_demo) can tell it from a real one.
+    /// [`Keys::is_demo`](super::keys::Keys::is_demo) can tell it from a real one.
     pub fn generate_demo() -> Result<NewKey, SignError> {
         Self::generate_named(DEMO_KID_PREFIX)
     }
@@ -201,7 +204,8 @@ mod tests {
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
     use serde_json::{Value, json};
 
-    use super::super::token::{Keys, KeysError, MAX_KEY_SET_BYTES, TokenRefusal, Verifier};
+    use super::super::keys::{Keys, KeysError, MAX_KEY_SET_BYTES, MAX_KEYS};
+    use super::super::token::{TokenRefusal, Verifier};
     use super::*;
 
     const NOW: i64 = 1_800_000_000;
@@ -214,12 +218,13 @@ mod tests {
             iat: NOW,
             exp: NOW + 900,
             jti: "token-1".into(),
+            sid: None,
         }
     }
 
     fn verifier(jwks: &str) -> Verifier {
         Verifier {
-            keys: Keys::from_jwks(jwks).unwrap(),
+            keys: Keys::from_jwks(jwks).unwrap().into(),
             issuer: claims().iss,
             audience: claims().aud,
             max_lifetime: Duration::from_secs(900),
@@ -371,9 +376,10 @@ mod tests {
         set["keys"].as_array_mut().unwrap().insert(0, member);
         let keys = Keys::from_jwks(&set.to_string()).unwrap();
         let key = SigningKey::from_pem(good.private_pem.expose(), &good.kid).unwrap();
-        let verifier = Verifier { keys, ..verifier(&good.jwks) };
+        let dropped = keys.dropped().iter().map(|dropped| dropped.reason).collect();
+        let verifier = Verifier { keys: keys.into(), ..verifier(&good.jwks) };
         assert!(verifier.verify(&key.sign(&claims()).unwrap(), NOW).is_ok());
-        verifier.keys.dropped().iter().map(|dropped| dropped.reason).collect()
+        dropped
     }
 
     macro_rules! key_sets {
@@ -425,12 +431,40 @@ mod tests {
     }
 
     #[test]
-    fn key_sets_that_are_none_or_ambiguous_are_refused_as_a_whole() {
-        let (one, mut two) = (ed(), ec());
+    fn keys_of_one_name_are_all_dropped_and_the_others_stay() {
+        let (one, mut two, mut three, other) = (ed(), ec(), ed(), ed());
         let read = |members: &[&Value]| Keys::from_jwks(&json!({"keys": members}).to_string());
-        assert!(read(&[&one, &two]).is_ok());
+        assert_eq!(read(&[&one, &two, &three, &other]).unwrap().kids().len(), 4);
         two["kid"] = one["kid"].clone();
-        assert!(matches!(read(&[&one, &two]), Err(KeysError::DuplicateKid(_))));
+        three["kid"] = one["kid"].clone();
+        for members in [[&one, &two, &other], [&one, &other, &one], [&other, &one, &two]] {
+            let keys = read(&members).unwrap();
+            assert_eq!(keys.kids(), [other["kid"].as_str().unwrap()]);
+            assert!(keys.dropped().iter().all(|dropped| dropped.reason == "duplicate_kid"));
+            assert_eq!(keys.dropped().len(), 2);
+        }
+        assert_eq!(read(&[&one, &two, &three, &other]).unwrap().kids().len(), 1);
+        assert!(matches!(read(&[&one, &two]), Err(KeysError::NothingUsable(_))));
+        // A namesake that could verify nothing anyway takes nothing away.
+        two["use"] = json!("enc");
+        assert_eq!(read(&[&one, &two]).unwrap().kids().len(), 1);
+    }
+
+    #[test]
+    fn a_key_set_has_no_more_keys_than_an_issuer_needs() {
+        let member = |n: usize| json!({"kty": "oct", "k": "AAAA", "kid": n.to_string()});
+        let with = |more: usize| {
+            let members: Vec<Value> = (0..more).map(member).chain([ed()]).collect();
+            Keys::from_jwks(&json!({"keys": members}).to_string())
+        };
+        assert!(with(MAX_KEYS - 1).is_ok());
+        assert!(matches!(with(MAX_KEYS), Err(KeysError::TooMany)));
+    }
+
+    #[test]
+    fn key_sets_that_are_none_are_refused_as_a_whole() {
+        let one = ed();
+        let read = |members: &[&Value]| Keys::from_jwks(&json!({"keys": members}).to_string());
         assert!(matches!(read(&[]), Err(KeysError::NothingUsable(_))));
         for text in ["", "[]", "{}", r#"{"keys":{}}"#, "<html>"] {
             assert!(matches!(Keys::from_jwks(text), Err(KeysError::NotAKeySet(_))), "{text}");

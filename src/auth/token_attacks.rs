@@ -21,6 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use super::keys::Keys;
 use super::token::TokenRefusal::*;
 use super::token::*;
 
@@ -39,7 +40,7 @@ impl Bench {
     fn new(mut jwk: Value, sign: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Self {
         (jwk["kid"], jwk["use"]) = (json!("k1"), json!("sig"));
         let verifier = Verifier {
-            keys: Keys::from_jwks(&json!({"keys": [jwk]}).to_string()).unwrap(),
+            keys: Keys::from_jwks(&json!({"keys": [jwk]}).to_string()).unwrap().into(),
             issuer: "https://issuer.example".into(),
             audience: "thidua".into(),
             max_lifetime: Duration::from_secs(900),

@@ -304,6 +304,11 @@ impl Definition {
         self.rounds.iter().find(|round| round.id == id)
     }
 
+    /// True if what is dated `day` counts in a round: from the campaign's first day to the round's cut-off.
+    pub fn counts(&self, round: &str, day: NaiveDate) -> bool {
+        self.round(round).is_some_and(|round| self.starts_on <= day && day <= round.as_of)
+    }
+
     /// A kind of activity.
     pub fn activity_kind(&self, id: &str) -> Option<&ActivityKind> {
         self.activity_kinds.iter().find(|kind| kind.id == id)

@@ -1,6 +1,6 @@
 //! Campaigns over HTTP: every grant holder reads them; they change by loading a folder at the console.
 
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, get, post};
 use chrono::NaiveDate;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -17,12 +17,13 @@ use crate::clock::rfc3339;
 use crate::db::DocumentRef;
 use crate::error::{Code, Error};
 use crate::http::page::Page;
-use crate::http::{App, Call, Listing, Operation, PathId, Query, found};
+use crate::http::{App, Call, Listing, Operation, PathId, Query, Search, found};
 use crate::log::http::{EventPage, History, history};
 
 /// What the contract says of each operation.
 pub const OPERATIONS: &[Operation] = &[
     Operation { id: "list_campaigns", permission: Permission::ReadCampaigns, call: Call::Read, events: &[] },
+    Operation { id: "search_campaigns", permission: Permission::ReadCampaigns, call: Call::Read, events: &[] },
     Operation { id: "get_campaign", permission: Permission::ReadCampaigns, call: Call::Read, events: &[] },
     Operation { id: "list_campaign_clauses", permission: Permission::ReadCampaigns, call: Call::Read, events: &[] },
     Operation { id: "list_campaign_events", permission: Permission::ReadCampaigns, call: Call::Read, events: &[] },
@@ -30,7 +31,12 @@ pub const OPERATIONS: &[Operation] = &[
 
 /// The routes of this room.
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(list_campaigns).service(get_campaign).service(list_campaign_clauses).service(list_campaign_events);
+    config
+        .service(list_campaigns)
+        .service(search_campaigns)
+        .service(get_campaign)
+        .service(list_campaign_clauses)
+        .service(list_campaign_events);
 }
 
 /// A rule set of a campaign.
@@ -179,30 +185,37 @@ impl CampaignView {
 }
 
 /// Filters of the list.
-#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[derive(Debug, Deserialize, Validate, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct CampaignQuery {
     /// With this code.
     #[garde(length(chars, min = 1, max = 100))]
     #[param(min_length = 1, max_length = 100)]
+    #[schema(min_length = 1, max_length = 100)]
     code: Option<String>,
     /// Run by this unit.
     #[garde(skip)]
     unit: Option<Uuid>,
     /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
+    #[garde(range(min = 0, max = 9_007_199_254_740_991))]
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
+    #[schema(minimum = 0, maximum = 9007199254740991_i64)]
     changed_since: Option<i64>,
     /// Items per page.
     #[garde(range(min = 1, max = 200))]
     #[param(minimum = 1, maximum = 200)]
+    #[schema(minimum = 1, maximum = 200)]
     limit: Option<u64>,
     /// From `next_cursor` or `prev_cursor`.
-    #[garde(length(max = 200))]
-    #[param(max_length = 200)]
+    #[garde(length(max = 1000))]
+    #[param(max_length = 1000)]
+    #[schema(max_length = 1000)]
     cursor: Option<String>,
 }
+
+/// A search among them.
+pub type CampaignSearch = Search<CampaignQuery>;
 
 /// Lists campaigns.
 #[utoipa::path(tag = "campaigns", params(CampaignQuery), responses((status = 200, body = Page<CampaignSummary>)))]
@@ -213,11 +226,27 @@ pub async fn list_campaigns(
     _permit: Permit<ReadCampaigns>,
     query: Query<CampaignQuery>,
 ) -> Result<HttpResponse, Error> {
-    let query = query.0;
-    let listing = Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
+    let listing = Listing::new(&request, &app, query.0.cursor.as_deref(), query.0.limit)?;
+    list(&app, &listing, query.0).await
+}
+
+/// Finds campaigns by words of their titles, in Vietnamese order.
+#[utoipa::path(tag = "campaigns", request_body = CampaignSearch, responses((status = 200, body = Page<CampaignSummary>)))]
+#[post("/campaigns:search")]
+pub async fn search_campaigns(
+    request: HttpRequest,
+    app: App,
+    _permit: Permit<ReadCampaigns>,
+    search: CampaignSearch,
+) -> Result<HttpResponse, Error> {
+    let listing = Listing::search(&request, &app, &search)?;
+    list(&app, &listing, search.filter).await
+}
+
+async fn list(app: &App, listing: &Listing<'_>, query: CampaignQuery) -> Result<HttpResponse, Error> {
     app.db.settle().await?;
     let filter = Filter { code: query.code, owner: query.unit, changed_since: query.changed_since };
-    let found = store::page(app.db.reader().conn(), &filter, listing.slice).await?;
+    let found = store::page(app.db.reader().conn(), &filter, &listing.slice).await?;
     listing.answer(found, |row| row.id, |row| CampaignSummary::new(&row))
 }
 

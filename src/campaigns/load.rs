@@ -13,6 +13,7 @@ use super::{CAMPAIGN_FILE, FileFinding, Folder, UNITS_FILE};
 use crate::db::{Context, Db, DocumentRef, Event, Outcome, Record, WriteTx};
 use crate::error::Error;
 use crate::units::store as units;
+use crate::units::succession;
 
 /// The media type of the files (RFC 9512).
 const YAML: &str = "application/yaml";
@@ -76,7 +77,10 @@ pub async fn load(db: &Db, context: &Context, folder: &Folder) -> Result<Loading
             findings.sort();
             return Ok(Outcome::Unchanged(Loading::Refused(findings)));
         }
-        let mut report = write_units(tx, folder, &plan).await?;
+        let mut report = write_units(tx, folder, &plan, &mut findings).await?;
+        if !findings.is_empty() {
+            return Ok(Outcome::Unchanged(Loading::Refused(findings)));
+        }
         write_campaign(tx, folder, old.as_ref(), &mut report).await?;
         let unchanged = !report.changes_units() && report.campaign == Change::Unchanged;
         let done = Loading::Done(report);
@@ -159,7 +163,13 @@ async fn same_code(tx: &WriteTx<'_>, folder: &Folder) -> Result<Option<FileFindi
     }))
 }
 
-async fn write_units(tx: &WriteTx<'_>, folder: &Folder, plan: &Plan) -> Result<Report, Error> {
+/// What the tables contradict is found out on the way; then nothing of it stays.
+async fn write_units(
+    tx: &WriteTx<'_>,
+    folder: &Folder,
+    plan: &Plan,
+    findings: &mut Vec<FileFinding>,
+) -> Result<Report, Error> {
     let mut report = Report::default();
     for (id, Entry { draft, .. }) in &folder.units.units {
         match plan.units.get(id) {
@@ -175,9 +185,15 @@ async fn write_units(tx: &WriteTx<'_>, folder: &Folder, plan: &Plan) -> Result<R
             _ => report.units_unchanged += 1,
         }
     }
-    for (id, Entry { draft, .. }) in &folder.units.successions {
+    for (id, Entry { path, draft, .. }) in &folder.units.successions {
         if plan.successions.get(id) == Some(&Step::Register) {
-            units::record_succession(tx, *id, draft).await?;
+            let (lineage, standing) = (units::lineage(tx.conn()).await?, units::standing(tx.conn()).await?);
+            if let Err(error) = succession::check(draft, &lineage, &standing) {
+                let reason = format!("succession {id} does not fit what is recorded: {error}");
+                findings.push(FileFinding::of(UNITS_FILE, folder.units.document.finding(path, reason)));
+                continue;
+            }
+            units::record_succession(tx, *id, draft, &[]).await?;
             report.successions_recorded += 1;
         } else {
             report.successions_unchanged += 1;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::cache::Cache;
 use super::{Definition, UnitsFile, definition as file};
 use crate::db::constraint::translate;
-use crate::db::{DocumentRef, Record, WriteTx, document, list};
+use crate::db::{DocumentRef, Record, WriteTx, document, list::List};
 use crate::error::{Code, Error, Fault};
 use crate::http::page::{Found, Slice};
 use crate::recommendations::rules::RuleSet;
@@ -21,7 +21,7 @@ record! {
     /// A campaign: its frame, and references to the documents that say the rest.
     campaign in "campaign", unit: |row| Some(row.owner_unit_id), campaign: |row| Some(row.id), day: |_| None, {
         public code: String,
-        public title: Json,
+        public [searched] title: Json,
         public starts_on: Date,
         public ends_on: Date,
         public owner_unit_id: Uuid,
@@ -67,18 +67,17 @@ pub struct Filter {
 }
 
 /// One page of campaigns.
-pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: Slice) -> Result<Found<campaign::Model>, Error> {
-    let mut select = campaign::Entity::find();
-    if let Some(code) = &filter.code {
-        select = select.filter(campaign::Column::Code.eq(code));
-    }
-    if let Some(owner) = filter.owner {
-        select = select.filter(campaign::Column::OwnerUnitId.eq(owner));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("campaign", position));
-    }
-    list::page(conn, select, campaign::Column::Id, slice).await
+pub async fn page(
+    conn: &impl ConnectionTrait,
+    filter: &Filter,
+    slice: &Slice,
+) -> Result<Found<campaign::Model>, Error> {
+    List::<campaign::Entity>::all()
+        .equal(campaign::Column::Code, filter.code.as_deref())
+        .equal(campaign::Column::OwnerUnitId, filter.owner)
+        .changed_since(filter.changed_since)
+        .page(conn, campaign::Column::Id, slice)
+        .await
 }
 
 /// One campaign.
@@ -169,6 +168,16 @@ pub async fn cut_off(
         Some(known) => Ok(Some(known.as_of)),
         None => Err(bad("query/round", "phong trào không có đợt này", "the campaign has no such round")),
     }
+}
+
+/// The round that a list of what belongs to rounds is narrowed to; refused as [`cut_off`] refuses it.
+pub async fn round(
+    conn: &impl ConnectionTrait,
+    campaign: Option<Uuid>,
+    round: Option<String>,
+) -> Result<Option<String>, Error> {
+    cut_off(conn, campaign, round.as_deref()).await?;
+    Ok(round)
 }
 
 fn bad(pointer: &'static str, vi: &'static str, en: &'static str) -> Error {

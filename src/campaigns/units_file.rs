@@ -9,7 +9,10 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::definition::Text;
-use crate::units::{AreaClass, Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind};
+use crate::error::Error;
+use crate::units::lineage::{Life, Lineage};
+use crate::units::succession::{self, Acts};
+use crate::units::{AreaClass, Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind, fit};
 use crate::yaml::{Document, Finding};
 
 /// The format that this version reads.
@@ -62,7 +65,7 @@ macro_rules! dated_entry {
 
         impl $name {
             fn dated(&self) -> Dated<$ty> {
-                Dated { value: self.$member.clone(), from: self.from, to: self.to }
+                Dated::new(self.$member.clone(), self.from, self.to)
             }
         }
     };
@@ -131,6 +134,10 @@ impl UnitsFile {
         let units: BTreeMap<_, _> = file.units.iter().enumerate().map(|(at, unit)| reading.unit(at, unit)).collect();
         let successions = file.successions.iter().enumerate().map(|(at, act)| reading.succession(at, act, &units));
         let successions = successions.collect();
+        // What is wrong by itself would be found wrong again beside the rest.
+        if reading.findings.is_empty() {
+            reading.all_fit(&units, &successions);
+        }
         let Reading { ids, mut findings, .. } = reading;
         findings.sort();
         if findings.is_empty() { Ok(Self { document, ids, units, successions }) } else { Err(findings) }
@@ -179,7 +186,7 @@ impl Reading<'_> {
         let path = format!("/units/{at}");
         let parents = entry.parents.iter().enumerate().map(|(n, parent)| {
             let value = self.id(&parent.parent, &format!("{path}/parents/{n}/parent"));
-            Dated { value, from: parent.from, to: parent.to }
+            Dated::new(value, parent.from, parent.to)
         });
         let draft = UnitDraft {
             parents: parents.collect(),
@@ -207,6 +214,44 @@ impl Reading<'_> {
         (entry.id, Entry { path, name: entry.key.clone(), draft })
     }
 
+    /// Each unit against its parents, and each act against the units and the acts that stand before it.
+    fn all_fit(
+        &mut self,
+        units: &BTreeMap<Uuid, Entry<UnitDraft>>,
+        successions: &BTreeMap<Uuid, Entry<SuccessionDraft>>,
+    ) {
+        let mut lineage = Lineage::default();
+        for (id, Entry { draft, .. }) in units {
+            let UnitDraft { kinds, parents, exists_from, exists_to, .. } = draft.clone();
+            lineage.lives.insert(*id, Life { kinds, parents, from: exists_from, to: exists_to });
+        }
+        for Entry { path, draft, .. } in units.values() {
+            for fault in fit::absent_parents(draft, &lineage, "/parents") {
+                self.add(&format!("{path}{}", fault.pointer), fault.en);
+            }
+        }
+        let mut before = Acts::new();
+        for (id, Entry { path, draft, .. }) in successions {
+            self.act_faults(path, succession::check(draft, &lineage, &before));
+            lineage.edges.extend(draft.edges());
+            before.insert(*id, draft.clone());
+        }
+    }
+
+    /// The file spells the members of an act otherwise than the draft.
+    fn act_faults(&mut self, path: &str, checked: Result<(), Error>) {
+        let faults = checked.err().map(|error| error.faults).unwrap_or_default();
+        for fault in faults {
+            let inside = match fault.pointer.as_str() {
+                // Of an act's members, or of none: the numbers.
+                "/successors" => String::new(),
+                "/effective_on" => "/on".to_owned(),
+                pointer => pointer.replace("/predecessors", "/from").replace("/successors", "/to"),
+            };
+            self.add(&format!("{path}{inside}"), fault.en);
+        }
+    }
+
     fn succession(
         &mut self,
         at: usize,
@@ -224,9 +269,7 @@ impl Reading<'_> {
             successors: all("to", &entry.to),
             basis: entry.basis.vi.clone(),
         };
-        if draft.check().is_err() {
-            self.add(&path, "the numbers of predecessors and successors do not fit the kind");
-        }
+        self.act_faults(&path, draft.check());
         for (n, id) in draft.predecessors.iter().enumerate() {
             let ends = units.get(id).map(|unit| unit.draft.exists_to);
             if ends.is_some_and(|to| to != draft.effective_on.pred_opt()) {
@@ -261,6 +304,14 @@ mod tests {
             ("to: 2025-06-30", "to: 2020-06-30", "/units/1/kinds/0/to"),
             ("[xa-muong-chien-cu, xa-ca-nang", "[xa-muong-chien-cu, tinh-son-la", "/successions/0/from/1"),
             ("kind: merge", "kind: split", "/successions/0"),
+            ("[xa-muong-chien-cu, xa-ca-nang", "[xa-muong-chien-cu, xa-muong-chien-cu", "/successions/0/from/1"),
+            ("[xa-muong-gion-cu, xa", "[xa-ca-nang, xa", "/successions/1/from/0"),
+            ("to: [xa-muong-chien]", "to: [tinh-son-la]", "/successions/0/to/0"),
+            (
+                "parent: tinh-son-la, from: 2021-01-01, to: 2025-06-30",
+                "parent: xa-muong-chien, from: 2021-01-01, to: 2025-06-30",
+                "/units/1/parents/0",
+            ),
             ("format: units/1", "format: units/2", "/format"),
             ("name: 'Tỉnh Sơn La'", "name: ''", "/units/0/names/0"),
             ("area_classes: []", "area_class: I", "/units/0/area_class"),

@@ -36,6 +36,7 @@ enum What {
 pub async fn run(args: CampaignArgs) -> Result<ExitCode, Error> {
     let What::Load { database, directory } = args.what;
     let db = Db::connect(&database.url()?).await?;
+    super::require_migrated(&db).await?;
     let loading = with_progress("loading", load_directory(&db, &directory)).await;
     db.close().await;
     Ok(match loading? {

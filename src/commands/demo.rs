@@ -18,7 +18,11 @@ use crate::demo::journal::Journal;
 use crate::demo::tokens::Signer;
 use crate::demo::{self, Script, stage};
 use crate::error::Error;
+use crate::http::limits::Limits;
 use crate::http::{App, Shared};
+
+/// Connections that are open at once.
+const CONNECTIONS: usize = 256;
 
 /// Where the demonstration lives and listens.
 #[derive(Args)]
@@ -41,9 +45,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub async fn run(args: DemoArgs) -> Result<ExitCode, Error> {
     let directory = Directory::open(&args.data_dir, args.fresh)?;
     let signer = directory.signer()?;
-    let db = Db::connect(&directory.database_url()).await?;
+    let db = Db::connect(&directory.database_url()?).await?;
     let shared = prepare(&directory, &signer, db).await?;
-    serve::listen(shared, &args.listen, |bound| match directory.tell(&base_url(bound), &signer) {
+    serve::listen(shared, &args.listen, CONNECTIONS, |bound| match directory.tell(&base_url(bound), &signer) {
         Ok(about) => tell(&about),
         Err(error) => eprintln!("thidua: {error}"),
     })
@@ -55,9 +59,9 @@ async fn prepare(directory: &Directory, signer: &Signer, db: Db) -> Result<App, 
     let folder = with_progress(load(&db, signer)).await?;
     // The documentation page may read everything and change nothing.
     let docs = signer.token(Role::Auditor.as_str(), now())?;
-    let shared = web::Data::new(Shared::new(db, signer.verifier()?, Some(docs)).await?);
+    let shared = web::Data::new(Shared::new(db, signer.verifier()?, Limits::default(), Some(docs)).await?);
     let script = Script::embedded().map_err(Error::internal)?;
-    let mut journal = Journal::open(&directory.journal(), &script)?;
+    let mut journal = Journal::open(&directory.journal()?, &script)?;
     if journal.is_complete() && !journal.is_of(&script) {
         eprintln!("demo: the data there were written by another version; --fresh starts over");
     }

@@ -42,6 +42,7 @@ fn role(word: &str) -> Result<Role, String> {
 /// Gives the role.
 pub async fn run(args: GrantArgs) -> Result<ExitCode, Error> {
     let db = Db::connect(&args.database.url()?).await?;
+    super::require_migrated(&db).await?;
     let draft = GrantDraft {
         issuer: args.issuer,
         subject: args.subject,
@@ -69,9 +70,8 @@ pub async fn give(db: &Db, draft: &GrantDraft) -> Result<Uuid, Error> {
     draft.check(today)?;
     db.record(&context, async |tx: &WriteTx<'_>| {
         let account = store::account_for(tx, draft).await?;
-        let held = store::holder(tx.conn(), &draft.issuer, &draft.subject, today).await?;
         let wanted = crate::auth::Held { role: draft.role, unit: draft.unit };
-        if held.is_some_and(|(_, grants)| grants.contains(&wanted)) {
+        if store::holds(tx.conn(), account.id, &wanted, today).await? {
             return Ok(Outcome::Unchanged(account.id));
         }
         store::give(tx, account.id, draft, today).await?;

@@ -34,7 +34,10 @@ enum What {
 pub async fn run(args: LogArgs) -> Result<ExitCode, Error> {
     let What::Rebuild { database, check: _ } = args.what;
     let live = Db::connect(&database.url()?).await?;
+    super::require_migrated(&live).await?;
     let scratch = config::scratch().join(format!("thidua-rebuild-{}.db", new_id()));
+    // The copy holds what the log holds, personal values included.
+    config::keep_private(&scratch)?;
     let fresh = Db::connect(&format!("sqlite://{}", scratch.display())).await?;
     let watch = Stopwatch::start();
     let mut told = 0;
@@ -55,6 +58,14 @@ pub async fn run(args: LogArgs) -> Result<ExitCode, Error> {
     for difference in &report.differences {
         println!("{difference}");
     }
-    println!("{} events, {} records, {} differences", report.events, report.records, report.differences.len());
+    for event in &report.set_aside {
+        println!("{event}");
+    }
+    let set_aside = match report.set_aside.len() {
+        0 => String::new(),
+        events => format!(", {events} events set aside"),
+    };
+    let (events, records, differences) = (report.events, report.records, report.differences.len());
+    println!("{events} events, {records} records, {differences} differences{set_aside}");
     Ok(if report.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

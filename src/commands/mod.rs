@@ -11,6 +11,7 @@ pub mod campaign;
 pub mod demo;
 pub mod docs;
 pub mod grant;
+pub mod health;
 pub mod log;
 pub mod rules;
 pub mod serve;
@@ -23,6 +24,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Serves the API. Never migrates.
     Serve(serve::ServeArgs),
+    /// Asks a running service whether it is ready.
+    Health(health::HealthArgs),
     /// Brings the schema up to date; several at once are safe.
     Migrate(DatabaseArgs),
     /// Prints the contract.
@@ -46,6 +49,7 @@ pub async fn run(command: Command) -> ExitCode {
     let result = match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await,
+        Command::Health(args) => health::run(&args).await,
         Command::Migrate(args) => migrate(&args).await,
         Command::Openapi => docs::openapi(),
         Command::Docs(args) => docs::run(&args),
@@ -61,6 +65,14 @@ pub async fn run(command: Command) -> ExitCode {
             eprintln!("thidua: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What reads or writes tables says plainly that they are not there yet.
+async fn require_migrated(db: &crate::db::Db) -> Result<(), Error> {
+    match db.pending_migrations().await?.len() {
+        0 => Ok(()),
+        waiting => Err(Error::internal(format!("{waiting} migrations wait; run `thidua migrate` first"))),
     }
 }
 

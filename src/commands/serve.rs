@@ -1,16 +1,20 @@
 //! `thidua serve`: the API, until it is told to stop.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use actix_web::{HttpServer, web};
+use actix_web::{HttpServer, middleware, web};
 use clap::Args;
 
 use crate::app;
 use crate::clock::now;
-use crate::config::{DatabaseArgs, TokenArgs};
+use crate::config::{DatabaseArgs, LimitArgs, TokenArgs};
 use crate::db::Db;
 use crate::error::Error;
 use crate::http::{App, Shared, edge, health};
+
+/// How long the first lines of a request may take to arrive.
+const HEAD: Duration = Duration::from_secs(5);
 
 /// Where to listen and whom to believe.
 #[derive(Args)]
@@ -19,6 +23,8 @@ pub struct ServeArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     tokens: TokenArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Address and port.
     #[arg(long, env = "THIDUA_LISTEN", default_value = "127.0.0.1:8080")]
     listen: String,
@@ -29,17 +35,17 @@ pub struct ServeArgs {
 
 /// Serves until SIGTERM or SIGINT; what is in flight is finished first.
 pub async fn run(args: ServeArgs) -> Result<ExitCode, Error> {
-    let verifier = args.tokens.verifier()?;
+    let verifier = args.tokens.verifier().await?;
     let db = Db::connect(&args.database.url()?).await?;
     if !until_migrated(&db, &args.listen).await? {
         db.close().await;
         return Ok(ExitCode::SUCCESS);
     }
-    let shared = web::Data::new(Shared::new(db, verifier, None).await?);
+    let shared = web::Data::new(Shared::new(db, verifier, args.limits.limits()?, None).await?);
     if let Some(listen) = args.metrics_listen {
         tokio::spawn(metrics(shared.clone(), &listen)?);
     }
-    listen(shared, &args.listen, |_| {}).await
+    listen(shared, &args.listen, args.limits.max_connections, |_| {}).await
 }
 
 /// `serve` never migrates: until somebody does, it lives and is not ready. False: told to stop.
@@ -49,11 +55,13 @@ async fn until_migrated(db: &Db, address: &str) -> Result<bool, Error> {
     }
     tracing::warn!("migrations wait: not ready until `thidua migrate` has run");
     let waiting = web::Data::new(db.clone());
+    let surface = web::Data::new(health::waiting_surface());
     let server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(waiting.clone())
+            .app_data(surface.clone())
             .configure(health::waiting_routes)
-            .wrap(actix_web::middleware::from_fn(edge::edge))
+            .wrap(middleware::from_fn(edge::edge))
     });
     let server = server.workers(1).bind(address).map_err(|error| Error::internal(format!("{address}: {error}")))?.run();
     let handle = server.handle();
@@ -72,11 +80,22 @@ async fn until_migrated(db: &Db, address: &str) -> Result<bool, Error> {
 }
 
 /// Serves `shared` on `address`; `ready` learns the address that was bound.
-pub async fn listen(shared: App, address: &str, ready: impl FnOnce(std::net::SocketAddr)) -> Result<ExitCode, Error> {
+pub async fn listen(
+    shared: App,
+    address: &str,
+    max_connections: usize,
+    ready: impl FnOnce(std::net::SocketAddr),
+) -> Result<ExitCode, Error> {
     let db = shared.db.clone();
     db.start_sealer();
-    let housekeeping = tokio::spawn(forget(db.clone()));
+    let housekeeping = tokio::spawn(forget(shared.clone()));
+    let keeping = tokio::spawn(shared.verifier.keys.clone().keep());
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let server = HttpServer::new(move || app::app(shared.clone()))
+        .workers(workers)
+        // Each worker accepts its part; whoever comes then waits in the backlog.
+        .max_connections(max_connections.div_ceil(workers))
+        .client_request_timeout(HEAD)
         .shutdown_timeout(20)
         .bind(address)
         .map_err(|error| Error::internal(format!("{address}: {error}")))?;
@@ -86,23 +105,32 @@ pub async fn listen(shared: App, address: &str, ready: impl FnOnce(std::net::Soc
     }
     server.run().await.map_err(Error::internal)?;
     housekeeping.abort();
+    keeping.abort();
     db.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Old idempotency answers go, once an hour.
-async fn forget(db: Db) {
-    loop {
-        if let Err(error) = db.forget_old_answers(now()).await {
+/// Old idempotency answers go once an hour, callers that ceased to ask once a minute.
+async fn forget(shared: App) {
+    for minute in 0_u64.. {
+        if minute % 60 == 0
+            && let Err(error) = shared.db.forget_old_answers(now()).await
+        {
             tracing::warn!(%error, "old answers were not forgotten");
         }
-        tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+        shared.limits.rates.forget();
+        tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }
 
 fn metrics(shared: App, address: &str) -> Result<actix_web::dev::Server, Error> {
+    let surface = web::Data::new(health::metrics_surface());
     let server = HttpServer::new(move || {
-        actix_web::App::new().app_data(shared.clone()).route("/metrics", web::get().to(health::open_metrics))
+        actix_web::App::new()
+            .app_data(shared.clone())
+            .app_data(surface.clone())
+            .configure(health::metrics_routes)
+            .wrap(middleware::from_fn(edge::edge))
     });
     Ok(server.workers(1).disable_signals().bind(address).map_err(Error::internal)?.run())
 }

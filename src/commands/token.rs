@@ -29,7 +29,7 @@ enum What {
         #[arg(long)]
         jwks: PathBuf,
     },
-    /// Signs a token and prints it.
+    /// Signs a token and prints it; its `jti`, by which it can be revoked, goes to standard error.
     Sign {
         /// The private key.
         #[arg(long, env = "THIDUA_SIGNING_KEY_FILE")]
@@ -43,6 +43,9 @@ enum What {
         /// The token's `sub`.
         #[arg(long)]
         subject: String,
+        /// The token's `sid`: a name by which all tokens of one session can be revoked together.
+        #[arg(long)]
+        session: Option<String>,
         /// Seconds until it expires.
         #[arg(long, default_value_t = 900)]
         lifetime: u32,
@@ -58,7 +61,7 @@ pub fn run(args: &TokenArgs) -> Result<ExitCode, Error> {
             config::write_new(jwks, &key.jwks, 0o644)?;
             println!("key {} written", key.kid);
         }
-        What::Sign { private, issuer, audience, subject, lifetime } => {
+        What::Sign { private, issuer, audience, subject, session, lifetime } => {
             let pem = config::read(private)?;
             let kid = thumbprint(&pem).map_err(Error::internal)?;
             let key = SigningKey::from_pem(&pem, &kid).map_err(Error::internal)?;
@@ -70,7 +73,9 @@ pub fn run(args: &TokenArgs) -> Result<ExitCode, Error> {
                 iat,
                 exp: iat + i64::from(*lifetime),
                 jti: new_id().to_string(),
+                sid: session.clone(),
             };
+            eprintln!("jti {}", claims.jti);
             println!("{}", key.sign(&claims).map_err(Error::internal)?);
         }
     }

@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod list;
 mod postgres;
 pub mod record;
+pub mod search;
 mod sqlite;
 
 pub use document::DocumentRef;
@@ -215,12 +216,16 @@ impl Db {
         }
     }
 
-    /// The names of migrations that have not run; reading them needs no rights to change the schema.
+    /// The names of migrations that have not run, `search` if what is derived for it is of another version; reading them needs no rights to change the schema.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, Error> {
         use migration::MigratorTrait;
         let pending = migration::Migrator::get_pending_migrations_read_only(self.reader().conn()).await;
         let pending = pending.map_err(constraint::translate)?;
-        Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+        let mut names: Vec<String> = pending.iter().map(|migration| migration.name().to_owned()).collect();
+        if names.is_empty() && search::is_stale(self.reader().conn()).await? {
+            names.push("search".to_owned());
+        }
+        Ok(names)
     }
 
     /// A change to a table that is not audited.

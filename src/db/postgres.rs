@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use migration::{Migrator, MigratorTrait};
 
-use super::{Context, Outcome, WriteTx, constraint, timed_out};
+use super::{Context, Outcome, WriteTx, constraint, search, timed_out};
 use crate::error::Error;
 use crate::log::seal;
 
@@ -110,6 +110,7 @@ impl Postgres {
         let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
         tx.execute_unprepared(&lock).await.map_err(constraint::translate)?;
         Migrator::up(&tx, None).await.map_err(constraint::translate)?;
+        search::renew(&tx).await?;
         tx.commit().await.map_err(constraint::translate)
     }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::event::{Disclosure, Event, Leaf, MAX_LEAF, leaf_hash};
-use super::{WriteTx, constraint};
+use super::{WriteTx, constraint, search};
 use crate::clock::{Micros, civil_date};
 use crate::error::{Code, Error};
 use crate::id;
@@ -37,6 +37,8 @@ pub struct Field {
     pub name: &'static str,
     /// Its class.
     pub class: Class,
+    /// True if records are found by its words.
+    pub searched: bool,
 }
 
 /// The columns that every audited row carries and no event states: they follow from the events.
@@ -63,6 +65,10 @@ pub trait Record: Clone + Send + Sync + Sized + Serialize + DeserializeOwned + '
     /// Every column but the common ones.
     const FIELDS: &'static [Field];
 
+    /// The record's identity.
+    fn id(&self) -> Uuid;
+    /// The version; the ETag's first part.
+    fn version(&self) -> i64;
     /// The common columns.
     fn row(&self) -> Row;
     /// Sets the common columns.
@@ -81,6 +87,12 @@ pub trait Record: Clone + Send + Sync + Sized + Serialize + DeserializeOwned + '
     fn find(conn: &impl ConnectionTrait, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
     /// Reads one row that is about to change, holding its lock until the transaction ends.
     fn find_locked(conn: &DatabaseTransaction, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
+    /// The rows after this one, by id.
+    fn stretch(
+        conn: &impl ConnectionTrait,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> impl Future<Output = Result<Vec<Self>, DbErr>> + Send;
     /// Every row, for the comparison with the log.
     fn all(conn: &impl ConnectionTrait) -> impl Future<Output = Result<Vec<Self>, DbErr>> + Send;
 
@@ -113,6 +125,7 @@ impl WriteTx<'_> {
         let row = self.append::<R>(&empty, Map::new(), &record, event).await?;
         record.set_row(row);
         record.clone().insert_row(self.conn()).await.map_err(constraint::translate)?;
+        search::follow(self.conn(), None, &record).await?;
         Ok(record)
     }
 
@@ -122,7 +135,11 @@ impl WriteTx<'_> {
         let row = self.append(&before, old.state()?, &new, event).await?;
         new.set_row(row);
         let changed = new.clone().update_row(self.conn(), before.version).await.map_err(constraint::translate)?;
-        if changed == 1 { Ok(new) } else { Err(Error::new(Code::Conflict)) }
+        if changed != 1 {
+            return Err(Error::new(Code::Conflict));
+        }
+        search::follow(self.conn(), Some(old), &new).await?;
+        Ok(new)
     }
 
     /// The event first: the guard wants to see it before the row.
@@ -286,21 +303,33 @@ macro_rules! class {
     };
 }
 
-/// Declares a record: its table, what it concerns, and each column with its class.
+/// True for a field that is marked as searched.
+#[macro_export]
+macro_rules! searched {
+    () => {
+        false
+    };
+    (searched) => {
+        true
+    };
+}
+
+/// Declares a record: its table, what it concerns, and each column with its class. Records are found by the words of
+/// the columns marked `[searched]`, and ordered by the first of them.
 ///
 /// Makes a module with the sea-orm `Model`, `Entity` and `Column`, and implements
 /// [`Record`](crate::db::Record).
 #[macro_export]
 macro_rules! record {
     ($(#[$meta:meta])* $name:ident in $table:literal, unit: $unit:expr, campaign: $campaign:expr, day: $day:expr, {
-        $($(#[$fmeta:meta])* $class:ident $field:ident: $ty:ty),+ $(,)?
+        $($(#[$fmeta:meta])* $class:ident $([$mark:ident])? $field:ident: $ty:ty),+ $(,)?
     }) => {
         $(#[$meta])*
         pub mod $name {
             #[allow(unused_imports)]
             use super::*;
             use sea_orm::entity::prelude::*;
-            use sea_orm::{ActiveValue, IntoActiveModel, QuerySelect};
+            use sea_orm::{ActiveValue, IntoActiveModel, QueryOrder, QuerySelect};
             use $crate::db::{Field, Record, Row};
 
             #[derive(Clone, Debug, PartialEq, DeriveEntityModel, serde::Serialize, serde::Deserialize)]
@@ -335,8 +364,19 @@ macro_rules! record {
 
             impl Record for Model {
                 const STREAM: &'static str = $table;
-                const FIELDS: &'static [Field] =
-                    &[$(Field { name: stringify!($field), class: $crate::class!($class) }),+];
+                const FIELDS: &'static [Field] = &[$(Field {
+                    name: stringify!($field),
+                    class: $crate::class!($class),
+                    searched: $crate::searched!($($mark)?),
+                }),+];
+
+                fn id(&self) -> Uuid {
+                    self.id
+                }
+
+                fn version(&self) -> i64 {
+                    self.version
+                }
 
                 fn row(&self) -> Row {
                     Row {
@@ -392,6 +432,16 @@ macro_rules! record {
 
                 async fn find_locked(conn: &sea_orm::DatabaseTransaction, id: Uuid) -> Result<Option<Self>, DbErr> {
                     Entity::find_by_id(id).lock_exclusive().one(conn).await
+                }
+
+                async fn stretch(
+                    conn: &impl ConnectionTrait,
+                    after: Option<Uuid>,
+                    limit: u64,
+                ) -> Result<Vec<Self>, DbErr> {
+                    let rows = Entity::find().order_by_asc(Column::Id).limit(limit);
+                    let rows = if let Some(after) = after { rows.filter(Column::Id.gt(after)) } else { rows };
+                    rows.all(conn).await
                 }
 
                 async fn all(conn: &impl ConnectionTrait) -> Result<Vec<Self>, DbErr> {

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use migration::{Migrator, MigratorTrait};
 
-use super::{Context, Outcome, WriteTx, constraint, timed_out};
+use super::{Context, Outcome, WriteTx, constraint, search, timed_out};
 use crate::error::{Code, Error};
 use crate::log::seal;
 
@@ -115,6 +115,7 @@ impl Sqlite {
     pub(super) async fn migrate(&self) -> Result<(), Error> {
         let tx = begin(&self.writer).await.map_err(constraint::translate)?;
         Migrator::up(&tx, None).await.map_err(constraint::translate)?;
+        search::renew(&tx).await?;
         tx.commit().await.map_err(constraint::translate)
     }
 

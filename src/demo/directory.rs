@@ -45,7 +45,7 @@ pub struct About {
 impl Directory {
     /// The directory, made if it is not there; `fresh` removes what an earlier demonstration wrote, and nothing else.
     pub fn open(path: &Path, fresh: bool) -> Result<Self, Error> {
-        fs::create_dir_all(path).map_err(|error| told(path, &error))?;
+        config::private_directory(path)?;
         let directory = Self(path.to_owned());
         if fresh {
             for name in CREATED {
@@ -63,14 +63,18 @@ impl Directory {
         self.0.join(name)
     }
 
-    /// The URL of its database.
-    pub fn database_url(&self) -> String {
-        format!("sqlite://{}", self.file(DATABASE).display())
+    /// The URL of its database, whose file is its owner's alone; SQLite gives the two beside it the same permissions.
+    pub fn database_url(&self) -> Result<String, Error> {
+        let path = self.file(DATABASE);
+        config::keep_private(&path)?;
+        Ok(format!("sqlite://{}", path.display()))
     }
 
-    /// The journal's path.
-    pub fn journal(&self) -> PathBuf {
-        self.file(JOURNAL)
+    /// The journal's path; the file is its owner's alone.
+    pub fn journal(&self) -> Result<PathBuf, Error> {
+        let path = self.file(JOURNAL);
+        config::keep_private(&path)?;
+        Ok(path)
     }
 
     /// Signs with the directory's key, which is made once.

@@ -229,9 +229,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_registered_is_marked_as_fictitious() {
-        for step in Script::embedded().unwrap().steps.iter().filter(|step| step.post == "/v1/units") {
-            assert_eq!(step.body["fictitious"], true, "{:?}", step.save);
+    fn what_is_made_up_is_marked_as_such() {
+        let mut marked = [0; 3];
+        for step in &Script::embedded().unwrap().steps {
+            let (room, verb) = step.post.rsplit_once(':').unwrap_or((&step.post, ""));
+            let told = |content: &Value| content["note"].as_str().is_some_and(|note| note.contains("giả định"));
+            if step.post == "/v1/units" {
+                assert_eq!(step.body["fictitious"], true, "{:?}", step.save);
+                marked[0] += 1;
+            } else if room.starts_with("/v1/units/") {
+                let classes = step.body["unit"]["area_classes"].as_array().unwrap();
+                assert!(
+                    !classes.is_empty() && classes.iter().all(|class| class["fictitious"] == true),
+                    "{}",
+                    step.post
+                );
+                marked[1] += 1;
+            } else if room.starts_with("/v1/figures") && verb != "confirm" {
+                assert!(told(&step.body["counts"]), "{} {:?}", step.post, step.save);
+                marked[2] += 1;
+            } else if room.starts_with("/v1/observations") && verb != "confirm" {
+                assert!(told(&step.body["content"]), "{} {:?}", step.post, step.save);
+            }
         }
+        assert!(marked.iter().all(|count| *count > 10), "{marked:?}");
     }
 }

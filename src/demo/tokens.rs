@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::auth::keys::{DEMO_KID_PREFIX, Keys};
 use crate::auth::sign::{Claims, SigningKey, thumbprint};
-use crate::auth::token::{DEMO_KID_PREFIX, Keys, Verifier};
+use crate::auth::token::Verifier;
 use crate::clock::Micros;
 use crate::error::Error;
 use crate::id::new_id;
@@ -38,7 +39,7 @@ impl Signer {
     /// Believes what this signer signs.
     pub fn verifier(&self) -> Result<Verifier, Error> {
         Ok(Verifier {
-            keys: Keys::from_jwks(&self.key.jwks()).map_err(Error::internal)?,
+            keys: Keys::from_jwks(&self.key.jwks()).map_err(Error::internal)?.into(),
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
             max_lifetime: self.lifetime,
@@ -56,6 +57,7 @@ impl Signer {
             iat,
             exp: iat + lifetime,
             jti: new_id().to_string(),
+            sid: None,
         };
         self.key.sign(&claims).map_err(Error::internal)
     }
@@ -71,7 +73,7 @@ mod tests {
         let signer = Signer::demo(new.private_pem.expose()).unwrap();
         assert_eq!(signer.key.kid(), new.kid);
         let verifier = signer.verifier().unwrap();
-        assert!(verifier.keys.is_demo());
+        assert!(verifier.keys.current().unwrap().is_demo());
         let token = signer.token("auditor", 1_800_000_000_000_000).unwrap();
         let last_second = 1_800_000_000 + 30 * 24 * 3600 - 1;
         assert_eq!(verifier.verify(&token, last_second).unwrap().subject, "auditor");

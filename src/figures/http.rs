@@ -9,19 +9,18 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::store::{self, Filter, figure};
-use super::total::{Count, count};
-use super::{Counts, FigureDraft, FigureState, TRANSITIONS, counts_households, day_of};
+use super::total::{Count, Parts, count};
+use super::view::FigureView;
+use super::{Counts, FigureDraft, FigureState, counts_households, day_of};
 use crate::auth::policy::permit::{ConfirmFigures, ReadRecords, ReportFigures};
-use crate::auth::{Caller, Needed, Permission, Permit, Place, Standing, scope, transition};
+use crate::auth::{Permission, Permit, Place, scope};
 use crate::campaigns;
-use crate::clock::rfc3339;
-use crate::db::{Outcome, WriteTx};
+use crate::db::WriteTx;
 use crate::error::Error;
 use crate::http::page::Page;
-use crate::http::{
-    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, changed, created, found,
-};
-use crate::log::http::{EventPage, History, history};
+use crate::http::resource::{self, Resource};
+use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, created};
+use crate::log::http::{EventPage, History};
 use crate::units;
 
 /// What the contract says of each operation.
@@ -41,6 +40,12 @@ pub const OPERATIONS: &[Operation] = &[
         permission: Permission::ReportFigures,
         call: Call::Change,
         events: &["figure.amended"],
+    },
+    Operation {
+        id: "withdraw_figure",
+        permission: Permission::ReportFigures,
+        call: Call::Change,
+        events: &["figure.withdrawn"],
     },
     Operation {
         id: "confirm_figure",
@@ -65,65 +70,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(list_figure_events)
         .service(report_figure)
         .service(amend_figure)
+        .service(withdraw_figure)
         .service(confirm_figure)
         .service(correct_figure);
-}
-
-/// A figure as clients see it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct FigureView {
-    /// Identity.
-    pub id: Uuid,
-    /// The village or commune.
-    pub unit: Uuid,
-    /// Year of the review.
-    #[schema(minimum = 2015, maximum = 2100)]
-    pub year: i64,
-    /// Poverty standard by its period.
-    #[schema(max_length = 9, example = "2022-2025")]
-    pub poverty_standard: String,
-    /// The counts and their decision.
-    pub counts: Counts,
-    /// How far the figure has come.
-    pub state: FigureState,
-    /// Who reported it.
-    pub reported_by: Option<Uuid>,
-    /// Who confirmed it.
-    pub confirmed_by: Option<Uuid>,
-    /// What the caller may do now.
-    #[schema(max_items = 10)]
-    pub allowed_actions: Vec<&'static str>,
-    /// Version; the first part of the ETag.
-    pub version: i64,
-    /// Time of the first event, UTC.
-    #[schema(format = DateTime)]
-    pub created_at: String,
-    /// Time of the newest event, UTC.
-    #[schema(format = DateTime)]
-    pub updated_at: String,
-}
-
-impl FigureView {
-    fn new(row: &figure::Model, place: &Place, caller: &Caller) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.id,
-            unit: row.unit_id,
-            year: row.year,
-            poverty_standard: row.poverty_standard.clone(),
-            counts: row.counts(),
-            state: row.state()?,
-            reported_by: row.reported_by,
-            confirmed_by: row.confirmed_by,
-            allowed_actions: transition::allowed(TRANSITIONS, caller, standing(row, place)?),
-            version: row.version,
-            created_at: rfc3339(row.created_at),
-            updated_at: rfc3339(row.updated_at),
-        })
-    }
-}
-
-fn standing<'a>(row: &figure::Model, place: &'a Place) -> Result<Standing<'a, FigureState>, Error> {
-    Ok(Standing { state: row.state()?, place, submitter: row.reported_by, writer: None })
 }
 
 /// Filters of the list.
@@ -141,6 +90,9 @@ pub struct FigureQuery {
     /// Of this unit.
     #[garde(skip)]
     unit: Option<Uuid>,
+    /// Of this unit and all that it covers, predecessors included.
+    #[garde(skip)]
+    within: Option<Uuid>,
     /// In this state.
     #[garde(skip)]
     state: Option<FigureState>,
@@ -149,8 +101,8 @@ pub struct FigureQuery {
     #[param(minimum = 2015, maximum = 2100)]
     year: Option<i32>,
     /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
+    #[garde(range(min = 0, max = 9_007_199_254_740_991))]
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
     changed_since: Option<i64>,
     /// Items per page.
     #[garde(range(min = 1, max = 200))]
@@ -179,22 +131,13 @@ pub async fn list_figures(
         until: campaigns::store::cut_off(reader.conn(), query.campaign, query.round.as_deref()).await?,
         scope: permit.scope(),
         unit: query.unit,
+        within: query.within.map(|unit| permit.caller.under(unit)),
         state: query.state,
         year: query.year,
         changed_since: query.changed_since,
     };
-    let found = store::page(reader.conn(), &filter, listing.slice).await?;
-    let records: Vec<(Uuid, NaiveDate)> = found.items.iter().map(|row| (row.unit_id, row.day)).collect();
-    let places = scope::places(reader.conn(), &records, permit.caller.today).await?;
-    let mut places = places.iter();
-    listing.answer(
-        found,
-        |row| row.id,
-        |row| {
-            let place = places.next().ok_or_else(|| Error::internal("a row without a place"))?;
-            FigureView::new(&row, place, &permit.caller)
-        },
-    )
+    let found = store::page(reader.conn(), &filter, &listing.slice).await?;
+    resource::list(&listing, reader.conn(), found, &permit.caller).await
 }
 
 /// Which total.
@@ -246,8 +189,10 @@ pub struct CountView {
     pub missing: Vec<Uuid>,
     /// In a dispute, the unit's own count.
     pub own: Option<i64>,
-    /// In a dispute, the sum of its villages.
+    /// In a dispute with its villages, the sum of those that are known.
     pub villages: Option<i64>,
+    /// In a dispute with its predecessors, the sum of those that are known.
+    pub predecessors: Option<i64>,
     /// Units whose figures the count rests on.
     #[schema(max_items = 10000)]
     pub basis: Vec<Uuid>,
@@ -255,12 +200,24 @@ pub struct CountView {
 
 impl CountView {
     fn new((count, basis): (Count, Vec<Uuid>)) -> Self {
-        let empty = Self { households: None, status: "known", missing: vec![], own: None, villages: None, basis };
+        let empty = Self {
+            households: None,
+            status: "known",
+            missing: vec![],
+            own: None,
+            villages: None,
+            predecessors: None,
+            basis,
+        };
         match count {
             Count::Known(households) => Self { households: Some(households), ..empty },
             Count::Missing(missing) => Self { status: "missing", missing, ..empty },
-            Count::Disputed { own, villages } => {
-                Self { status: "disputed", own: Some(own), villages: Some(villages), ..empty }
+            Count::Disputed { own, sum, of } => {
+                let disputed = Self { status: "disputed", own: Some(own), ..empty };
+                match of {
+                    Parts::Villages => Self { villages: Some(sum), ..disputed },
+                    Parts::Predecessors => Self { predecessors: Some(sum), ..disputed },
+                }
             }
             Count::Unmapped => Self { status: "unmapped", ..empty },
         }
@@ -301,10 +258,7 @@ pub async fn get_figure(
     permit: Permit<ReadRecords>,
     id: PathId,
 ) -> Result<HttpResponse, Error> {
-    let reader = app.db.reader();
-    let row = store::find(reader.conn(), id.0).await?;
-    let place = permit.caller.see(reader.conn(), row.unit_id, row.day).await?;
-    found(&request, row.version, &FigureView::new(&row, &place, &permit.caller)?)
+    resource::read::<figure::Model>(&request, app.db.reader().conn(), &permit.caller, id.0).await
 }
 
 /// Reads a figure's history.
@@ -317,10 +271,7 @@ pub async fn list_figure_events(
     id: PathId,
     query: Query<History>,
 ) -> Result<HttpResponse, Error> {
-    let reader = app.db.reader();
-    let row = store::find(reader.conn(), id.0).await?;
-    permit.caller.see(reader.conn(), row.unit_id, row.day).await?;
-    history(&request, &app, id.0, query.0).await
+    resource::events::<figure::Model>(&request, &app, &permit.caller, id.0, query.0).await
 }
 
 /// Reports a figure.
@@ -333,18 +284,15 @@ pub async fn report_figure(
     body: Body<FigureDraft>,
 ) -> Result<HttpResponse, Error> {
     let draft = &body.value;
-    draft.counts.check(draft.year, permit.caller.today, "/counts")?;
+    draft.check(permit.caller.today)?;
     let once = key.once("report_figure", body.digest);
     let stored = app.db.record_once(&permit.context, &once, async |tx: &WriteTx<'_>| {
         let place = scope::place(tx.conn(), draft.unit, day_of(draft.year)?, permit.caller.today).await?;
         permit.require(&place)?;
-        if !counts_households(place.kind) {
-            let (vi, en) =
-                ("chỉ xã, thị trấn, bản có số hộ nghèo", "only communes, townships and villages count households");
-            return Err(Error::invalid("/unit", vi, en));
-        }
+        may_count(tx, &place, day_of(draft.year)?).await?;
+        recogniser_existed(tx, &draft.counts).await?;
         let row = store::report(tx, draft).await?;
-        created(format!("/v1/figures/{}", row.id), row.version, &FigureView::new(&row, &place, &permit.caller)?)
+        created(format!("/v1/figures/{}", row.id), row.version, &row.view(&place, &permit.caller)?)
     });
     Ok(answer(stored.await?))
 }
@@ -370,11 +318,38 @@ pub async fn amend_figure(
     body: Body<FigureAmendment>,
 ) -> Result<HttpResponse, Error> {
     let counts = &body.value.counts;
-    step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &figure::Model| {
+    resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &figure::Model| {
         counts.check(year_of(old)?, permit.caller.today, "/counts")?;
+        recogniser_existed(tx, counts).await?;
         store::amend(tx, old, counts).await
     })
     .await
+}
+
+/// Why it is withdrawn.
+#[derive(Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "reason": "Báo cáo nhầm năm" }))]
+pub struct FigureWithdrawal {
+    /// Why.
+    #[garde(length(chars, min = 1, max = 1000))]
+    #[schema(min_length = 1, max_length = 1000)]
+    pub reason: String,
+}
+
+/// Takes back a figure that is not confirmed yet; another may then be reported in its place.
+#[utoipa::path(tag = "figures", params(("id" = Uuid, Path)), request_body = FigureWithdrawal, responses((status = 200, body = FigureView)))]
+#[post("/figures/{id}:withdraw")]
+pub async fn withdraw_figure(
+    app: App,
+    permit: Permit<ReportFigures>,
+    id: PathId,
+    if_match: IfMatch,
+    body: Body<FigureWithdrawal>,
+) -> Result<HttpResponse, Error> {
+    let reason = &body.value.reason;
+    let withdraw = async |tx: &WriteTx<'_>, old: &figure::Model| store::withdraw(tx, old, reason).await;
+    resource::step(&app, &permit, id.0, &if_match, "withdraw", withdraw).await
 }
 
 /// Confirms a figure; that locks it.
@@ -387,7 +362,7 @@ pub async fn confirm_figure(
     if_match: IfMatch,
 ) -> Result<HttpResponse, Error> {
     let confirm = async |tx: &WriteTx<'_>, old: &figure::Model| store::confirm(tx, old).await;
-    step(&app, &permit, id.0, &if_match, "confirm", confirm).await
+    resource::step(&app, &permit, id.0, &if_match, "confirm", confirm).await
 }
 
 /// The right counts of a confirmed figure, and why.
@@ -415,33 +390,44 @@ pub async fn correct_figure(
     body: Body<FigureCorrection>,
 ) -> Result<HttpResponse, Error> {
     let FigureCorrection { counts, reason } = &body.value;
-    step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &figure::Model| {
+    resource::step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &figure::Model| {
         counts.check(year_of(old)?, permit.caller.today, "/counts")?;
+        recogniser_existed(tx, counts).await?;
         store::correct(tx, old, counts, reason).await
     })
     .await
 }
 
-/// One step of a figure's life: seen, allowed, unchanged since it was read, then taken.
-async fn step<P: Needed>(
-    app: &App,
-    permit: &Permit<P>,
-    id: Uuid,
-    if_match: &IfMatch,
-    verb: &str,
-    take: impl AsyncFn(&WriteTx<'_>, &figure::Model) -> Result<figure::Model, Error>,
-) -> Result<HttpResponse, Error> {
-    let caller = &permit.caller;
-    let taken = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
-        let old = store::locked(tx, id).await?;
-        let place = caller.see(tx.conn(), old.unit_id, old.day).await?;
-        permit.require(&place)?;
-        if_match.check(old.version)?;
-        transition::take(TRANSITIONS, verb, caller, standing(&old, &place)?)?;
-        Ok(Outcome::Changed((take(tx, &old).await?, place)))
-    });
-    let (row, place) = taken.await?;
-    changed(row.version, &FigureView::new(&row, &place, caller)?)
+/// Refuses a unit that counts no households, or was not there when the year's households were counted: one that ended
+/// left its count to its successor, and one that began later has the sum of its predecessors.
+async fn may_count(tx: &WriteTx<'_>, place: &Place, day: NaiveDate) -> Result<(), Error> {
+    if !counts_households(place.kind) {
+        let (vi, en) =
+            ("chỉ xã, thị trấn, bản có số hộ nghèo", "only communes, townships and villages count households");
+        return Err(Error::invalid("/unit", vi, en));
+    }
+    if units::store::alive(tx.conn(), &[place.unit], day).await?.is_empty() {
+        let (vi, en) = ("đơn vị không tồn tại vào cuối năm đó", "the unit did not exist at the end of that year");
+        return Err(Error::invalid("/unit", vi, en));
+    }
+    Ok(())
+}
+
+/// Refuses a recogniser that nobody knows, or that was not there on the day of the decision.
+async fn recogniser_existed(tx: &WriteTx<'_>, counts: &Counts) -> Result<(), Error> {
+    let Some(unit) = counts.recognised_by else { return Ok(()) };
+    let existed = match counts.decided_on {
+        Some(day) => !units::store::alive(tx.conn(), &[unit], day).await?.is_empty(),
+        None => units::store::find(tx.conn(), unit).await?.is_some(),
+    };
+    if existed {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "/counts/recognised_by",
+        "không có đơn vị này vào ngày đó",
+        "there was no such unit on that day",
+    ))
 }
 
 fn year_of(row: &figure::Model) -> Result<i32, Error> {

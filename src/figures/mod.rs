@@ -1,6 +1,7 @@
 //! A figure is the annual count of poor and near-poor households of a village or commune, under one
 //! poverty standard, as recognised by decision (QĐ 24/2021/QĐ-TTg). It is reported, then confirmed
-//! by the labour office, which locks it; a correction is a new version with a reason.
+//! by the labour office, which locks it; a correction is a new version with a reason. What was
+//! reported by mistake is withdrawn before it is confirmed.
 //!
 //! A count that is not there is unknown, never zero.
 
@@ -11,13 +12,15 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::auth::{Permission, Transition};
-use crate::error::{Error, Fault};
+use crate::error::{Code, Error, Fault};
+use crate::evidence::PaperNumber;
 use crate::units::UnitKind;
 use crate::words;
 
 pub mod http;
 pub mod store;
 pub mod total;
+pub mod view;
 
 words! {
     /// How far a figure has come.
@@ -26,6 +29,8 @@ words! {
         Reported = "reported",
         /// Confirmed by the labour office; the rules read it.
         Confirmed = "confirmed",
+        /// Taken back before it was confirmed; another may take its place.
+        Withdrawn = "withdrawn",
     }
 }
 
@@ -35,6 +40,13 @@ pub const TRANSITIONS: &[Transition<FigureState>] = &[
         verb: "amend",
         from: &[FigureState::Reported],
         to: FigureState::Reported,
+        permission: Permission::ReportFigures,
+        four_eyes: false,
+    },
+    Transition {
+        verb: "withdraw",
+        from: &[FigureState::Reported],
+        to: FigureState::Withdrawn,
         permission: Permission::ReportFigures,
         four_eyes: false,
     },
@@ -71,15 +83,15 @@ pub struct Counts {
     #[garde(inner(range(min = 0, max = MOST_HOUSEHOLDS)))]
     #[schema(minimum = 0, maximum = 1000000, example = 20)]
     pub near_poor_households: Option<i64>,
-    /// The unit whose head recognised the review.
+    /// The unit whose head recognised the review; it existed on the day of the decision.
     #[serde(default)]
     #[garde(skip)]
     pub recognised_by: Option<Uuid>,
     /// Number of the decision.
     #[serde(default)]
-    #[garde(inner(length(chars, min = 1, max = 100)))]
-    #[schema(min_length = 1, max_length = 100, example = "15/QĐ-UBND")]
-    pub decision_number: Option<String>,
+    #[garde(dive)]
+    #[schema(inline, example = "15/QĐ-UBND")]
+    pub decision_number: Option<PaperNumber>,
     /// Date of the decision.
     #[serde(default)]
     #[garde(skip)]
@@ -106,7 +118,7 @@ pub struct FigureDraft {
     #[garde(range(min = 2015, max = 2100))]
     #[schema(minimum = 2015, maximum = 2100, example = 2023)]
     pub year: i32,
-    /// Poverty standard by its period.
+    /// Poverty standard by its period, in which the year lies, or to which it is next.
     #[garde(pattern("^[0-9]{4}-[0-9]{4}$"))]
     #[schema(pattern = "^[0-9]{4}-[0-9]{4}$", max_length = 9, example = "2022-2025")]
     pub poverty_standard: String,
@@ -115,9 +127,47 @@ pub struct FigureDraft {
     pub counts: Counts,
 }
 
+impl FigureDraft {
+    /// Every rule that the figure breaks, whoever its unit is.
+    pub fn check(&self, today: NaiveDate) -> Result<(), Error> {
+        let mut faults = Vec::new();
+        if self.year > today.year() {
+            faults.push(Fault::new("/year", "trong tương lai", "is in the future"));
+        }
+        match period(&self.poverty_standard) {
+            Some((from, to)) if from <= to => {
+                if self.year < from - 1 || self.year > to + 1 {
+                    let (vi, en) = ("chuẩn nghèo này không áp dụng cho năm đó", "does not apply to this year");
+                    faults.push(Fault::new("/poverty_standard", vi, en));
+                }
+            }
+            _ => {
+                let (vi, en) = ("năm cuối trước năm đầu", "ends before it begins");
+                faults.push(Fault::new("/poverty_standard", vi, en));
+            }
+        }
+        faults.extend(self.counts.faults(self.year, today, "/counts"));
+        refuse(faults)
+    }
+}
+
+/// The first and last year of a poverty standard, for which lists of poor households are drawn up under it.
+///
+/// A review at a year's end draws up the next year's list. So the review before the period uses the standard already:
+/// that of 2021 is the first under 2022-2025, from which the fall is counted (law.md 2.5, the plan's "đầu kỳ"). And the
+/// review after it may still, where the next standard comes late: 2021 under 2016-2020, 2026 under 2022-2025.
+fn period(poverty_standard: &str) -> Option<(i32, i32)> {
+    let (from, to) = poverty_standard.split_once('-')?;
+    Some((from.parse().ok()?, to.parse().ok()?))
+}
+
 impl Counts {
-    /// Every rule that the counts break; `pointer` is where they stand.
+    /// Refuses counts that break a rule; `pointer` is where they stand.
     pub fn check(&self, year: i32, today: NaiveDate, pointer: &str) -> Result<(), Error> {
+        refuse(self.faults(year, today, pointer))
+    }
+
+    fn faults(&self, year: i32, today: NaiveDate, pointer: &str) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.poor_households.is_none() && self.near_poor_households.is_none() {
             let (vi, en) = ("cần ít nhất một trong hai số", "at least one of the two counts is needed");
@@ -130,8 +180,12 @@ impl Counts {
         if self.decided_on.is_some_and(|day| day.year() < year) {
             faults.push(Fault::new(decided, "trước năm rà soát", "is before the year of the review"));
         }
-        if faults.is_empty() { Ok(()) } else { Err(Error::new(crate::error::Code::InvalidValue).with(faults)) }
+        faults
     }
+}
+
+fn refuse(faults: Vec<Fault>) -> Result<(), Error> {
+    if faults.is_empty() { Ok(()) } else { Err(Error::new(Code::InvalidValue).with(faults)) }
 }
 
 /// The last day of the review's year: the day at which rights over the figure are judged.
@@ -171,6 +225,33 @@ mod tests {
             (counts(Some(1), Some("2024-06-02")), false),
         ] {
             assert_eq!(counts.check(2023, today, "/counts").is_ok(), good, "{counts:?}");
+        }
+    }
+    #[test]
+    fn a_standard_applies_to_its_period_and_to_the_reviews_next_to_it() {
+        let today = "2026-06-01".parse().unwrap();
+        for (year, poverty_standard, pointer) in [
+            (2021, "2022-2025", None),
+            (2022, "2022-2025", None),
+            (2025, "2022-2025", None),
+            (2026, "2022-2025", None),
+            (2021, "2016-2020", None),
+            (2020, "2022-2025", Some("/poverty_standard")),
+            (2016, "2022-2025", Some("/poverty_standard")),
+            (2022, "2016-2020", Some("/poverty_standard")),
+            (2022, "2025-2022", Some("/poverty_standard")),
+            (2022, "9999-0000", Some("/poverty_standard")),
+            (2027, "2026-2030", Some("/year")),
+            (2099, "2099-2099", Some("/year")),
+        ] {
+            let draft = FigureDraft {
+                unit: Uuid::nil(),
+                year,
+                poverty_standard: poverty_standard.to_owned(),
+                counts: counts(Some(1), None),
+            };
+            let found = draft.check(today).err().map(|error| error.faults[0].pointer.clone());
+            assert_eq!(found.as_deref(), pointer, "{year} under {poverty_standard}");
         }
     }
 }

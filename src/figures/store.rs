@@ -10,8 +10,9 @@ use uuid::Uuid;
 use super::{Counts, FigureDraft, FigureState, day_of};
 use crate::auth::Scope;
 use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list};
-use crate::error::{Code, Error};
+use crate::db::{Event, WriteTx, list::List};
+use crate::error::Error;
+use crate::evidence::PaperNumber;
 use crate::http::page::{Found, Slice};
 use crate::{id, record};
 
@@ -44,6 +45,7 @@ impl figure::Model {
     fn with(&self, counts: &Counts) -> Self {
         let Counts { poor_households, near_poor_households, recognised_by, decision_number, decided_on, note } =
             counts.clone();
+        let decision_number = decision_number.map(|number| number.0);
         Self { poor_households, near_poor_households, recognised_by, decision_number, decided_on, note, ..self.clone() }
     }
 
@@ -53,7 +55,7 @@ impl figure::Model {
             poor_households: self.poor_households,
             near_poor_households: self.near_poor_households,
             recognised_by: self.recognised_by,
-            decision_number: self.decision_number.clone(),
+            decision_number: self.decision_number.clone().map(PaperNumber),
             decided_on: self.decided_on,
             note: self.note.clone(),
         }
@@ -92,14 +94,21 @@ pub async fn amend(tx: &WriteTx<'_>, old: &figure::Model, counts: &Counts) -> Re
     tx.update(old, new, Event::new("figure.amended")).await
 }
 
-/// Replaces the counts of a confirmed figure.
+/// Replaces the counts of a confirmed figure: whoever corrected them answers for them now.
 pub async fn correct(
     tx: &WriteTx<'_>,
     old: &figure::Model,
     counts: &Counts,
     reason: &str,
 ) -> Result<figure::Model, Error> {
-    tx.update(old, old.with(counts), Event::because("figure.corrected", reason)).await
+    let new = figure::Model { confirmed_by: tx.account(), ..old.with(counts) };
+    tx.update(old, new, Event::because("figure.corrected", reason)).await
+}
+
+/// Takes a reported figure back.
+pub async fn withdraw(tx: &WriteTx<'_>, old: &figure::Model, reason: &str) -> Result<figure::Model, Error> {
+    let new = figure::Model { state: FigureState::Withdrawn.as_str().to_owned(), ..old.clone() };
+    tx.update(old, new, Event::because("figure.withdrawn", reason)).await
 }
 
 /// Locks the figure.
@@ -109,16 +118,6 @@ pub async fn confirm(tx: &WriteTx<'_>, old: &figure::Model) -> Result<figure::Mo
     tx.update(old, new, Event::new("figure.confirmed")).await
 }
 
-/// One figure.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<figure::Model, Error> {
-    figure::Model::find(conn, id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
-/// The figure, to be changed in this transaction.
-pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<figure::Model, Error> {
-    figure::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
 /// What a list of figures is narrowed to.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -126,6 +125,8 @@ pub struct Filter {
     pub scope: Scope,
     /// Of this unit.
     pub unit: Option<Uuid>,
+    /// Of units that this covers.
+    pub within: Option<Scope>,
     /// In this state.
     pub state: Option<FigureState>,
     /// Of this year.
@@ -137,24 +138,16 @@ pub struct Filter {
 }
 
 /// One page of figures.
-pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: Slice) -> Result<Found<figure::Model>, Error> {
-    let mut select = figure::Entity::find().filter(filter.scope.condition("figure", "unit_id", "day"));
-    if let Some(unit) = filter.unit {
-        select = select.filter(figure::Column::UnitId.eq(unit));
-    }
-    if let Some(state) = filter.state {
-        select = select.filter(figure::Column::State.eq(state.as_str()));
-    }
-    if let Some(year) = filter.year {
-        select = select.filter(figure::Column::Year.eq(year));
-    }
-    if let Some(day) = filter.until {
-        select = select.filter(figure::Column::Day.lte(day));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("figure", position));
-    }
-    list::page(conn, select, figure::Column::Id, slice).await
+pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: &Slice) -> Result<Found<figure::Model>, Error> {
+    List::<figure::Entity>::of(filter.scope.condition("figure", "unit_id", "day"))
+        .equal(figure::Column::UnitId, filter.unit)
+        .equal(figure::Column::State, filter.state.map(FigureState::as_str))
+        .equal(figure::Column::Year, filter.year)
+        .until(figure::Column::Day, filter.until)
+        .given(filter.within.as_ref().map(|within| within.condition("figure", "unit_id", "day")))
+        .changed_since(filter.changed_since)
+        .page(conn, figure::Column::Id, slice)
+        .await
 }
 
 /// The confirmed figures of one year under one standard, by unit.

@@ -2,8 +2,12 @@
 //! its predecessors. Pure.
 //!
 //! A commune's own confirmed figure stands before the sum of its villages; where the two differ,
-//! the count is disputed. A unit that did not exist yet has the sum of those it follows: whole units
-//! were merged, so that counts add up exactly. A part that is not known leaves the sum unknown.
+//! the count is disputed, and so it is where the villages that are known come to more already. A unit
+//! that did not exist yet has the sum of those it follows: whole units were merged, so that counts
+//! add up exactly. A figure that somebody gave such a unit all the same replaces nothing; where it
+//! differs from the sum, the count is disputed. A part that is not known leaves the sum unknown.
+
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
@@ -18,100 +22,133 @@ pub enum Count {
     Known(i64),
     /// Some part has no confirmed count: these units.
     Missing(Vec<Uuid>),
-    /// Own figure and villages differ.
+    /// The unit's own figure and its parts differ.
     Disputed {
         /// The unit's own confirmed count.
         own: i64,
-        /// The sum of its villages.
-        villages: i64,
+        /// The sum of those parts that are known.
+        sum: i64,
+        /// What the parts are.
+        of: Parts,
     },
-    /// The unit did not exist and follows nobody.
+    /// The unit did not exist, and there is no saying from whose counts its own would add up.
     Unmapped,
+}
+
+/// What a count is summed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// Villages on that day.
+    Villages,
+    /// The units that became this one.
+    Predecessors,
 }
 
 /// The count of `unit` at the end of the year, with the units whose figures it rests on.
 pub fn count(lineage: &Lineage, unit: Uuid, day: NaiveDate, own: &dyn Fn(Uuid) -> Option<i64>) -> (Count, Vec<Uuid>) {
-    let mut basis = Vec::new();
-    let count = at_depth(lineage, unit, day, own, &mut basis, 0);
-    basis.sort_unstable();
-    basis.dedup();
-    (count, basis)
+    let mut year = Year { lineage, day, own, basis: BTreeSet::new() };
+    let count = if lineage.begins_after(unit, day) { year.before_its_time(unit) } else { year.of_its_time(unit) };
+    (count, year.basis.into_iter().collect())
 }
 
-/// Successions deeper than this are a cycle.
-const DEEPEST: usize = 20;
-
-fn at_depth(
-    lineage: &Lineage,
-    unit: Uuid,
+/// The figures of one year, and which of them were used.
+struct Year<'a> {
+    lineage: &'a Lineage,
     day: NaiveDate,
-    own: &dyn Fn(Uuid) -> Option<i64>,
-    basis: &mut Vec<Uuid>,
-    depth: usize,
-) -> Count {
-    let stated = own(unit);
-    if stated.is_some() {
-        basis.push(unit);
+    own: &'a dyn Fn(Uuid) -> Option<i64>,
+    basis: BTreeSet<Uuid>,
+}
+
+impl Year<'_> {
+    fn stated(&mut self, unit: Uuid) -> Option<i64> {
+        let stated = (self.own)(unit);
+        self.basis.extend(stated.map(|_| unit));
+        stated
     }
-    let not_yet = lineage.lives.get(&unit).is_none_or(|life| day < life.from);
-    if not_yet && stated.is_none() {
-        let parts = lineage.predecessors(unit);
-        if parts.is_empty() || depth > DEEPEST {
-            return Count::Unmapped;
+
+    /// The count of a unit that did not exist yet.
+    fn before_its_time(&mut self, unit: Uuid) -> Count {
+        let Some(origins) = self.lineage.origins(unit, self.day) else { return Count::Unmapped };
+        let sum = Sum::of(origins.into_iter().map(|origin| self.of_its_time(origin)));
+        match self.stated(unit) {
+            Some(own) if sum.contradicts(own) => Count::Disputed { own, sum: sum.known, of: Parts::Predecessors },
+            _ => sum.count(),
         }
-        return sum(parts.iter().map(|part| at_depth(lineage, *part, day, own, basis, depth + 1)));
     }
-    let villages = match lineage.kind(unit, day) {
-        Some(UnitKind::Village) => vec![],
-        _ => lineage.villages(unit, day),
-    };
-    let counted = villages.iter().map(|village| match own(*village) {
-        Some(count) => {
-            basis.push(*village);
-            Count::Known(count)
+
+    /// The count of a unit that had begun.
+    fn of_its_time(&mut self, unit: Uuid) -> Count {
+        let stated = self.stated(unit);
+        let villages = self.villages(unit);
+        if villages.is_empty() {
+            return stated.map_or_else(|| Count::Missing(vec![unit]), Count::Known);
         }
-        None => Count::Missing(vec![*village]),
-    });
-    let counted: Vec<Count> = counted.collect();
-    match (stated, sum(counted)) {
-        (Some(own), Count::Known(villages)) if !is_empty(lineage, unit, day) && own != villages => {
-            Count::Disputed { own, villages }
+        let sum = Sum::of(villages.into_iter().map(|village| match self.stated(village) {
+            Some(count) => Count::Known(count),
+            None => Count::Missing(vec![village]),
+        }));
+        match stated {
+            Some(own) if sum.contradicts(own) => Count::Disputed { own, sum: sum.known, of: Parts::Villages },
+            Some(own) => Count::Known(own),
+            None if self.villages_are_all_known(unit) => sum.count(),
+            None => Count::Missing(vec![unit]),
         }
-        (Some(own), _) => Count::Known(own),
-        (None, _) if is_empty(lineage, unit, day) || !villages_are_all_known(lineage, unit) => {
-            Count::Missing(vec![unit])
-        }
-        (None, sum) => sum,
+    }
+
+    fn villages(&self, unit: Uuid) -> Vec<Uuid> {
+        villages(self.lineage, unit, self.day)
+    }
+
+    /// A predecessor whose villages were never registered left villages that the sum would not see:
+    /// the fall since the start of the period would look greater than it is.
+    fn villages_are_all_known(&self, unit: Uuid) -> bool {
+        self.lineage.predecessors(unit).into_iter().all(|predecessor| {
+            let last = self.lineage.lives.get(&predecessor).and_then(|life| life.to);
+            last.is_none_or(|last| !villages(self.lineage, predecessor, last).is_empty())
+        })
     }
 }
 
-fn is_empty(lineage: &Lineage, unit: Uuid, day: NaiveDate) -> bool {
-    lineage.kind(unit, day) == Some(UnitKind::Village) || lineage.villages(unit, day).is_empty()
+/// A village has none.
+fn villages(lineage: &Lineage, unit: Uuid, day: NaiveDate) -> Vec<Uuid> {
+    if lineage.kind(unit, day) == Some(UnitKind::Village) { vec![] } else { lineage.villages(unit, day) }
 }
 
-/// A predecessor whose villages were never registered left villages that the sum would not see:
-/// the fall since the start of the period would look greater than it is.
-fn villages_are_all_known(lineage: &Lineage, unit: Uuid) -> bool {
-    lineage.predecessors(unit).iter().all(|predecessor| {
-        let last = lineage.lives.get(predecessor).and_then(|life| life.to);
-        last.is_none_or(|last| !is_empty(lineage, *predecessor, last))
-    })
+/// What parts come to.
+#[derive(Default)]
+struct Sum {
+    known: i64,
+    missing: Vec<Uuid>,
+    /// A part that is disputed or unmapped.
+    other: Option<Count>,
 }
 
-/// Known if every part is; a dispute or a gap anywhere is one of the whole.
-fn sum(parts: impl IntoIterator<Item = Count>) -> Count {
-    let (mut total, mut missing, mut other) = (0, Vec::new(), None);
-    for part in parts {
-        match part {
-            Count::Known(count) => total += count,
-            Count::Missing(units) => missing.extend(units),
-            disputed_or_unmapped => other = other.or(Some(disputed_or_unmapped)),
+impl Sum {
+    fn of(parts: impl Iterator<Item = Count>) -> Self {
+        let mut sum = Self::default();
+        for part in parts {
+            match part {
+                Count::Known(count) => sum.known += count,
+                Count::Missing(units) => sum.missing.extend(units),
+                disputed_or_unmapped => sum.other = sum.other.or(Some(disputed_or_unmapped)),
+            }
         }
+        sum
     }
-    match other {
-        Some(other) => other,
-        None if missing.is_empty() => Count::Known(total),
-        None => Count::Missing(missing),
+
+    /// True if the whole cannot be `own`: no part is less than nothing.
+    fn contradicts(&self, own: i64) -> bool {
+        let whole = self.missing.is_empty() && self.other.is_none();
+        self.known > own || (whole && self.known < own)
+    }
+
+    /// Known if every part is; a dispute or a gap anywhere is one of the whole.
+    fn count(self) -> Count {
+        match self.other {
+            Some(other) => other,
+            None if self.missing.is_empty() => Count::Known(self.known),
+            None => Count::Missing(self.missing),
+        }
     }
 }
 
@@ -135,14 +172,14 @@ mod tests {
     /// A (with two villages) and B became NEW on 1 July 2025.
     fn lineage() -> Lineage {
         let life = |kind, parents: Vec<Dated<Uuid>>, from: &str, to: Option<&str>| Life {
-            kinds: vec![Dated { value: kind, from: day(from), to: to.map(day) }],
+            kinds: vec![Dated::new(kind, day(from), to.map(day))],
             parents,
             from: day(from),
             to: to.map(day),
         };
         let village = || {
-            let before = Dated { value: OLD_A, from: day("2021-01-01"), to: Some(day("2025-06-30")) };
-            vec![before, Dated { value: NEW, from: day("2025-07-01"), to: None }]
+            let before = Dated::new(OLD_A, day("2021-01-01"), Some(day("2025-06-30")));
+            vec![before, Dated::new(NEW, day("2025-07-01"), None)]
         };
         let edge = |predecessor| Edge { predecessor, successor: NEW, on: day("2025-07-01") };
         Lineage {
@@ -159,8 +196,12 @@ mod tests {
     }
 
     fn of(unit: Uuid, on: &str, figures: &[(Uuid, i64)]) -> Count {
+        count_in(&lineage(), unit, on, figures)
+    }
+
+    fn count_in(lineage: &Lineage, unit: Uuid, on: &str, figures: &[(Uuid, i64)]) -> Count {
         let own = |unit: Uuid| figures.iter().find(|(id, _)| *id == unit).map(|(_, count)| *count);
-        count(&lineage(), unit, day(on), &own).0
+        count(lineage, unit, day(on), &own).0
     }
 
     #[test]
@@ -171,16 +212,45 @@ mod tests {
             (V1, end_of_2021, vec![], Count::Missing(vec![V1]), "or none"),
             (OLD_A, end_of_2021, vec![(V1, 7), (V2, 3)], Count::Known(10), "the sum of the villages"),
             (OLD_A, end_of_2021, vec![(OLD_A, 12), (V1, 7)], Count::Known(12), "own figure, villages incomplete"),
+            (
+                OLD_A,
+                end_of_2021,
+                vec![(OLD_A, 12), (V1, 50)],
+                Count::Disputed { own: 12, sum: 50, of: Parts::Villages },
+                "one village alone has more",
+            ),
             (OLD_A, end_of_2021, vec![(V1, 7)], Count::Missing(vec![V2]), "a village is missing"),
             (
                 OLD_A,
                 end_of_2021,
                 vec![(OLD_A, 12), (V1, 7), (V2, 3)],
-                Count::Disputed { own: 12, villages: 10 },
+                Count::Disputed { own: 12, sum: 10, of: Parts::Villages },
                 "own and villages differ",
             ),
             (NEW, end_of_2021, vec![(V1, 7), (V2, 3), (OLD_B, 5)], Count::Known(15), "the sum of the predecessors"),
             (NEW, end_of_2021, vec![(V1, 7), (V2, 3)], Count::Missing(vec![OLD_B]), "a predecessor is missing"),
+            (
+                NEW,
+                end_of_2021,
+                vec![(NEW, 999), (V1, 7), (V2, 3), (OLD_B, 5)],
+                Count::Disputed { own: 999, sum: 15, of: Parts::Predecessors },
+                "a figure for a year before the unit replaces nothing",
+            ),
+            (NEW, end_of_2021, vec![(NEW, 15), (V1, 7), (V2, 3), (OLD_B, 5)], Count::Known(15), "nor does it disturb"),
+            (
+                NEW,
+                end_of_2021,
+                vec![(NEW, 999), (V1, 7), (V2, 3)],
+                Count::Missing(vec![OLD_B]),
+                "nor fill in for a predecessor",
+            ),
+            (
+                NEW,
+                end_of_2021,
+                vec![(NEW, 9), (V1, 7), (V2, 3)],
+                Count::Disputed { own: 9, sum: 10, of: Parts::Predecessors },
+                "the predecessors that are known come to more",
+            ),
             (
                 NEW,
                 "2025-12-31",
@@ -193,5 +263,22 @@ mod tests {
         ] {
             assert_eq!(of(unit, on, &figures), expected, "{why}");
         }
+    }
+    #[test]
+    fn an_act_that_is_told_twice_counts_once() {
+        let mut twice = lineage();
+        twice.edges.extend(lineage().edges);
+        let figures = [(V1, 7), (V2, 3), (OLD_B, 5)];
+        assert_eq!(count_in(&twice, NEW, "2021-12-31", &figures), Count::Known(15));
+    }
+
+    #[test]
+    fn units_that_follow_each_other_in_a_circle_have_no_count() {
+        let mut circle = lineage();
+        circle.edges = [(OLD_A, NEW), (NEW, OLD_A)]
+            .map(|(predecessor, successor)| Edge { predecessor, successor, on: day("2025-07-01") })
+            .to_vec();
+        circle.lives.entry(OLD_A).and_modify(|life| life.from = day("2025-07-01"));
+        assert_eq!(count_in(&circle, NEW, "2021-12-31", &[]), Count::Unmapped);
     }
 }

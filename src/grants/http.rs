@@ -8,8 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::GrantDraft;
 use super::store::{self, account, role_grant};
+use super::{AccountState, GrantDraft, GrantState};
 use crate::auth::policy::permit::{ManageGrants, ReadGrants, ReadSelf};
 use crate::auth::{Caller, Permission, Permit, Role};
 use crate::clock::rfc3339;
@@ -17,7 +17,8 @@ use crate::db::{Outcome, WriteTx};
 use crate::error::{Code, Error};
 use crate::http::page::Page;
 use crate::http::{
-    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, changed, created, found,
+    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Search, answer, changed, created,
+    found,
 };
 use crate::log::http::{EventPage, History, history};
 use crate::units;
@@ -26,6 +27,7 @@ use crate::units;
 pub const OPERATIONS: &[Operation] = &[
     Operation { id: "get_me", permission: Permission::ReadSelf, call: Call::Read, events: &[] },
     Operation { id: "list_accounts", permission: Permission::ReadGrants, call: Call::Read, events: &[] },
+    Operation { id: "search_accounts", permission: Permission::ReadGrants, call: Call::Read, events: &[] },
     Operation { id: "get_account", permission: Permission::ReadGrants, call: Call::Read, events: &[] },
     Operation { id: "list_account_events", permission: Permission::ReadGrants, call: Call::Read, events: &[] },
     Operation { id: "list_grants", permission: Permission::ReadGrants, call: Call::Read, events: &[] },
@@ -45,6 +47,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .service(get_me)
         .service(list_accounts)
+        .service(search_accounts)
         .service(get_account)
         .service(list_account_events)
         .service(list_grants)
@@ -100,9 +103,8 @@ pub struct AccountView {
     /// A name for lists.
     #[schema(max_length = 200)]
     pub label: Option<String>,
-    /// `active`.
-    #[schema(max_length = 20)]
-    pub state: String,
+    /// Whether it may call.
+    pub state: AccountState,
     /// Version; the first part of the ETag.
     pub version: i64,
     /// Time of the first event, UTC.
@@ -111,37 +113,52 @@ pub struct AccountView {
 }
 
 impl AccountView {
-    fn new(row: account::Model) -> Self {
-        Self {
+    fn new(row: account::Model) -> Result<Self, Error> {
+        Ok(Self {
             id: row.id,
             issuer: row.issuer,
             subject: row.subject,
             label: row.label,
-            state: row.state,
+            state: AccountState::parse(&row.state).ok_or_else(|| Error::internal("an unknown state"))?,
             version: row.version,
             created_at: rfc3339(row.created_at),
-        }
+        })
     }
 }
 
 /// Filters of the list of accounts.
-#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[derive(Debug, Deserialize, Validate, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AccountQuery {
+    /// With a grant for this unit that is valid today.
+    #[garde(skip)]
+    unit: Option<Uuid>,
+    /// With a grant, valid today, for this unit or one that it covers.
+    #[garde(skip)]
+    within: Option<Uuid>,
+    /// In this state.
+    #[garde(skip)]
+    state: Option<AccountState>,
     /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
+    #[garde(range(min = 0, max = 9_007_199_254_740_991))]
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
+    #[schema(minimum = 0, maximum = 9007199254740991_i64)]
     changed_since: Option<i64>,
     /// Items per page.
     #[garde(range(min = 1, max = 200))]
     #[param(minimum = 1, maximum = 200)]
+    #[schema(minimum = 1, maximum = 200)]
     limit: Option<u64>,
     /// From `next_cursor` or `prev_cursor`.
-    #[garde(length(max = 200))]
-    #[param(max_length = 200)]
+    #[garde(length(max = 1000))]
+    #[param(max_length = 1000)]
+    #[schema(max_length = 1000)]
     cursor: Option<String>,
 }
+
+/// A search among them.
+pub type AccountSearch = Search<AccountQuery>;
 
 /// Lists accounts.
 #[utoipa::path(tag = "access", params(AccountQuery), responses((status = 200, body = Page<AccountView>)))]
@@ -149,14 +166,42 @@ pub struct AccountQuery {
 pub async fn list_accounts(
     request: HttpRequest,
     app: App,
-    _permit: Permit<ReadGrants>,
+    permit: Permit<ReadGrants>,
     query: Query<AccountQuery>,
 ) -> Result<HttpResponse, Error> {
-    let query = query.0;
-    let listing = Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
+    let listing = Listing::new(&request, &app, query.0.cursor.as_deref(), query.0.limit)?;
+    accounts(&app, &permit, &listing, query.0).await
+}
+
+/// Finds accounts by words of their labels, in Vietnamese order.
+#[utoipa::path(tag = "access", request_body = AccountSearch, responses((status = 200, body = Page<AccountView>)))]
+#[post("/accounts:search")]
+pub async fn search_accounts(
+    request: HttpRequest,
+    app: App,
+    permit: Permit<ReadGrants>,
+    search: AccountSearch,
+) -> Result<HttpResponse, Error> {
+    let listing = Listing::search(&request, &app, &search)?;
+    accounts(&app, &permit, &listing, search.filter).await
+}
+
+async fn accounts(
+    app: &App,
+    permit: &Permit<ReadGrants>,
+    listing: &Listing<'_>,
+    query: AccountQuery,
+) -> Result<HttpResponse, Error> {
     app.db.settle().await?;
-    let found = store::accounts(app.db.reader().conn(), query.changed_since, listing.slice).await?;
-    listing.answer(found, |row| row.id, |row| Ok(AccountView::new(row)))
+    let caller = &permit.caller;
+    let filter = store::AccountFilter {
+        unit: query.unit,
+        within: query.within.map(|unit| caller.under(unit)),
+        state: query.state,
+        changed_since: query.changed_since,
+    };
+    let found = store::accounts(app.db.reader().conn(), &filter, caller.today, &listing.slice).await?;
+    listing.answer(found, |row| row.id, AccountView::new)
 }
 
 /// Reads an account.
@@ -169,7 +214,7 @@ pub async fn get_account(
     id: PathId,
 ) -> Result<HttpResponse, Error> {
     let row = store::find_account(app.db.reader().conn(), id.0).await?.ok_or(Code::NotFound)?;
-    found(&request, row.version, &AccountView::new(row.clone()))
+    found(&request, row.version, &AccountView::new(row.clone())?)
 }
 
 /// Reads an account's history.
@@ -202,6 +247,8 @@ pub struct GrantView {
     pub valid_from: NaiveDate,
     /// Last day; open if null.
     pub valid_to: Option<NaiveDate>,
+    /// How it stands today.
+    pub state: GrantState,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -217,7 +264,8 @@ pub struct GrantView {
 
 impl GrantView {
     fn new(row: &role_grant::Model, caller: &Caller) -> Self {
-        let may_end = caller.holds(Permission::ManageGrants) && !has_ended(row, caller.today);
+        let state = GrantState::of(row.valid_from, row.valid_to, caller.today);
+        let may_end = caller.holds(Permission::ManageGrants) && state != GrantState::Ended;
         Self {
             id: row.id,
             account: row.account_id,
@@ -225,17 +273,13 @@ impl GrantView {
             unit: row.unit_id,
             valid_from: row.valid_from,
             valid_to: row.valid_to,
+            state,
             allowed_actions: if may_end { vec!["end"] } else { vec![] },
             version: row.version,
             created_at: rfc3339(row.created_at),
             updated_at: rfc3339(row.updated_at),
         }
     }
-}
-
-/// An ended grant has a last day before today; it cannot be ended again.
-fn has_ended(row: &role_grant::Model, today: NaiveDate) -> bool {
-    row.valid_to.is_some_and(|to| to < today)
 }
 
 /// Filters of the list of grants.
@@ -249,12 +293,18 @@ pub struct GrantQuery {
     /// For this unit.
     #[garde(skip)]
     unit: Option<Uuid>,
+    /// For this unit or one that it covers today.
+    #[garde(skip)]
+    within: Option<Uuid>,
     /// Of this role.
     #[garde(skip)]
     role: Option<Role>,
+    /// As they stand today.
+    #[garde(skip)]
+    state: Option<GrantState>,
     /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
+    #[garde(range(min = 0, max = 9_007_199_254_740_991))]
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
     changed_since: Option<i64>,
     /// Items per page.
     #[garde(range(min = 1, max = 200))]
@@ -278,14 +328,17 @@ pub async fn list_grants(
     let query = query.0;
     let listing = Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
     app.db.settle().await?;
-    let filter = store::Filter {
+    let caller = &permit.caller;
+    let filter = store::GrantFilter {
         account: query.account,
         unit: query.unit,
+        within: query.within.map(|unit| caller.under(unit)),
         role: query.role,
+        state: query.state,
         changed_since: query.changed_since,
     };
-    let found = store::page(app.db.reader().conn(), &filter, listing.slice).await?;
-    listing.answer(found, |row| row.id, |row| Ok(GrantView::new(&row, &permit.caller)))
+    let found = store::page(app.db.reader().conn(), &filter, caller.today, &listing.slice).await?;
+    listing.answer(found, |row| row.id, |row| Ok(GrantView::new(&row, caller)))
 }
 
 /// Reads a grant.
@@ -334,6 +387,7 @@ pub async fn give_grant(
                 .ok_or_else(|| Error::invalid("/unit", "không có đơn vị này", "there is no such unit"))?;
         }
         let account = store::account_for(tx, &body.value).await?;
+        store::not_given(tx, account.id, &body.value, today).await?;
         let row = store::give(tx, account.id, &body.value, today).await?;
         created(format!("/v1/grants/{}", row.id), row.version, &GrantView::new(&row, &permit.caller))
     });
@@ -349,7 +403,7 @@ pub struct GrantEnding {
     #[garde(length(chars, min = 1, max = 1000))]
     #[schema(min_length = 1, max_length = 1000)]
     pub reason: String,
-    /// Its last day; yesterday if absent, so that it ends at once.
+    /// Its last day, not after the present one; yesterday if absent, so that it ends at once.
     #[serde(default)]
     #[garde(skip)]
     pub last_day: Option<NaiveDate>,
@@ -375,8 +429,12 @@ pub async fn end_grant(
     let row = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
         let old = store::locked(tx, id.0).await?;
         if_match.check(old.version)?;
-        if has_ended(&old, today) {
+        if GrantState::of(old.valid_from, old.valid_to, today) == GrantState::Ended {
             return Err(Error::new(Code::InvalidTransition).member("allowed_actions", Vec::<String>::new()));
+        }
+        if old.valid_to.is_some_and(|to| last > to) {
+            let (vi, en) = ("sau ngày cuối hiện nay", "is after its present last day: an end prolongs nothing");
+            return Err(Error::invalid("/last_day", vi, en));
         }
         Ok(Outcome::Changed(store::end(tx, &old, last, &body.value.reason).await?))
     });

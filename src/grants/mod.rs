@@ -9,9 +9,44 @@ use uuid::Uuid;
 
 use crate::auth::Role;
 use crate::error::Error;
+use crate::words;
 
 pub mod http;
+pub mod issuer;
 pub mod store;
+
+words! {
+    /// How a grant stands on a day.
+    pub enum GrantState {
+        /// Its first day is still to come.
+        Upcoming = "upcoming",
+        /// It gives its role.
+        Valid = "valid",
+        /// Its last day is over.
+        Ended = "ended",
+    }
+}
+
+impl GrantState {
+    /// How a grant with these days stands today.
+    pub fn of(from: NaiveDate, to: Option<NaiveDate>, today: NaiveDate) -> Self {
+        if to.is_some_and(|to| to < today) {
+            Self::Ended
+        } else if from > today {
+            Self::Upcoming
+        } else {
+            Self::Valid
+        }
+    }
+}
+
+words! {
+    /// Whether an account may call at all.
+    pub enum AccountState {
+        /// It may, as far as its grants go.
+        Active = "active",
+    }
+}
 
 /// A grant to be given.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema, Validate)]
@@ -21,9 +56,9 @@ pub mod store;
     "unit": "01900000-0000-7000-8000-000000000001"
 }))]
 pub struct GrantDraft {
-    /// The token's `iss`.
-    #[garde(length(chars, min = 1, max = 255))]
-    #[schema(min_length = 1, max_length = 255)]
+    /// The token's `iss`: an `https` URL without query and fragment (RFC 8414), or `http` on this machine.
+    #[garde(length(chars, min = 1, max = issuer::LONGEST))]
+    #[schema(min_length = 1, max_length = 255, format = "uri", example = "https://idp.example.vn")]
     pub issuer: String,
     /// The token's `sub`.
     #[garde(length(chars, min = 1, max = 255))]
@@ -54,6 +89,10 @@ pub struct GrantDraft {
 impl GrantDraft {
     /// Refuses what cannot be.
     pub fn check(&self, today: NaiveDate) -> Result<(), Error> {
+        if !issuer::is_issuer(&self.issuer) {
+            let vi = "cần địa chỉ https của nơi cấp token, không có truy vấn";
+            return Err(Error::invalid("/issuer", vi, "needs the https URL of the issuer, without a query"));
+        }
         let needs_no_unit = matches!(self.role, Role::Administrator | Role::Auditor);
         if self.unit.is_none() && !needs_no_unit {
             return Err(Error::invalid("/unit", "vai trò này cần một đơn vị", "this role needs a unit"));
@@ -76,7 +115,7 @@ mod tests {
     fn only_roles_over_everything_go_without_a_unit() {
         for role in Role::ALL {
             let draft = GrantDraft {
-                issuer: "i".into(),
+                issuer: "https://idp.test".into(),
                 subject: "s".into(),
                 label: None,
                 role: *role,

@@ -1,24 +1,28 @@
 //! Accounts and grants in SQL.
 
 use chrono::NaiveDate;
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Statement, Value as SqlValue};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::GrantDraft;
-use crate::auth::{Held, Role};
-use crate::db::constraint::{placeholders, translate};
-use crate::db::{Event, Record, WriteTx, list};
+use super::{AccountState, GrantDraft, GrantState};
+use crate::auth::token::Caller as Identity;
+use crate::auth::{Held, Role, Scope};
+use crate::clock::Micros;
+use crate::db::constraint::translate;
+use crate::db::{Event, Record, WriteTx, list::List};
 use crate::error::{Code, Error};
 use crate::http::page::{Found, Slice};
-use crate::{id, record};
+use crate::revocations::store::revoked;
+use crate::{id, record, revocations};
 
 record! {
     /// A person or program that may hold grants.
     account in "account", unit: |_| None, campaign: |_| None, day: |_| None, {
         internal issuer: String,
         personal subject: Option<String>,
-        personal label: Option<String>,
+        personal [searched] label: Option<String>,
         internal state: String,
     }
 }
@@ -37,33 +41,67 @@ record! {
 
 #[derive(FromQueryResult)]
 struct HeldRow {
-    id: Uuid,
+    revoked: bool,
+    id: Option<Uuid>,
     role: Option<String>,
     unit_id: Option<Uuid>,
 }
 
-/// The account of a token and its grants of `today`; one query, on every request.
+/// What the database says of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// An administrator revoked it.
+    Revoked,
+    /// No account stands behind it.
+    Stranger,
+    /// This account, with its grants of the day.
+    Account(Uuid, Vec<Held>),
+}
+
+/// A token, its account and that account's grants of a day. One row at least, so that a revoked token is known as such
+/// whoever holds it.
+const HOLDER: &str = concat!(
+    "SELECT ",
+    revoked!(),
+    " AS revoked, a.id, g.role, g.unit_id FROM (SELECT 1 AS one) asked \
+     LEFT JOIN account a ON a.issuer = $5 AND a.subject = $6 AND a.state = 'active' \
+     LEFT JOIN role_grant g ON g.account_id = a.id AND g.valid_from <= $7 AND (g.valid_to IS NULL OR g.valid_to >= $7) \
+     ORDER BY g.id"
+);
+
+/// Who holds a token, and whether it is still good; one query, on every request.
 pub async fn holder(
     conn: &impl ConnectionTrait,
-    issuer: &str,
-    subject: &str,
+    token: &Identity,
+    at: Micros,
     today: NaiveDate,
-) -> Result<Option<(Uuid, Vec<Held>)>, Error> {
-    let backend = conn.get_database_backend();
-    let p: Vec<String> = (1..=4).map(|n| placeholders(backend, n, 1)).collect();
-    let sql = format!(
-        "SELECT a.id, g.role, g.unit_id FROM account a LEFT JOIN role_grant g ON g.account_id = a.id \
-         AND g.valid_from <= {} AND (g.valid_to IS NULL OR g.valid_to >= {}) \
-         WHERE a.issuer = {} AND a.subject = {} AND a.state = 'active' ORDER BY g.id",
-        p[0], p[1], p[2], p[3]
-    );
-    let values: [SqlValue; 4] = [today.into(), today.into(), issuer.into(), subject.into()];
-    let statement = Statement::from_sql_and_values(backend, sql, values);
+) -> Result<Holder, Error> {
+    let [sid, jti, at, issued_at] = revocations::store::revoked_values(token, at);
+    let person: [SqlValue; 3] = [token.issuer.as_str().into(), token.subject.as_str().into(), today.into()];
+    let values = [sid, jti, at, issued_at].into_iter().chain(person);
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), HOLDER, values);
     let rows = HeldRow::find_by_statement(statement).all(conn).await.map_err(translate)?;
-    let Some(account) = rows.first().map(|row| row.id) else { return Ok(None) };
+    if rows.iter().any(|row| row.revoked) {
+        return Ok(Holder::Revoked);
+    }
+    let Some(account) = rows.first().and_then(|row| row.id) else { return Ok(Holder::Stranger) };
     let held =
         rows.into_iter().filter_map(|row| Some(Held { role: Role::parse(row.role.as_deref()?)?, unit: row.unit_id }));
-    Ok(Some((account, held.collect())))
+    Ok(Holder::Account(account, held.collect()))
+}
+
+/// Whether an account holds this role for this unit on a day.
+pub async fn holds(conn: &impl ConnectionTrait, account: Uuid, wanted: &Held, today: NaiveDate) -> Result<bool, Error> {
+    let unit = match wanted.unit {
+        Some(unit) => role_grant::Column::UnitId.eq(unit),
+        None => role_grant::Column::UnitId.is_null(),
+    };
+    let grants = role_grant::Entity::find()
+        .filter(role_grant::Column::AccountId.eq(account))
+        .filter(role_grant::Column::Role.eq(wanted.role.as_str()))
+        .filter(unit)
+        .filter(stands(GrantState::Valid, today));
+    Ok(grants.one(conn).await.map_err(translate)?.is_some())
 }
 
 /// The account of this issuer and subject, registered if it is new.
@@ -89,6 +127,26 @@ pub async fn account_for(tx: &WriteTx<'_>, draft: &GrantDraft) -> Result<account
         state: "active".to_owned(),
     };
     tx.insert(account, Event::new("account.registered")).await
+}
+
+/// 409 if the account has this role for this unit already on some day of the new grant. Called under the lock of accounts.
+pub async fn not_given(tx: &WriteTx<'_>, account: Uuid, draft: &GrantDraft, today: NaiveDate) -> Result<(), Error> {
+    let from = draft.valid_from.unwrap_or(today);
+    let mut same = role_grant::Entity::find()
+        .filter(role_grant::Column::AccountId.eq(account))
+        .filter(role_grant::Column::Role.eq(draft.role.as_str()))
+        .filter(role_grant::Column::ValidTo.is_null().or(role_grant::Column::ValidTo.gte(from)));
+    same = match draft.unit {
+        Some(unit) => same.filter(role_grant::Column::UnitId.eq(unit)),
+        None => same.filter(role_grant::Column::UnitId.is_null()),
+    };
+    if let Some(to) = draft.valid_to {
+        same = same.filter(role_grant::Column::ValidFrom.lte(to));
+    }
+    match same.one(tx.conn()).await.map_err(translate)? {
+        Some(row) => Err(Error::new(Code::AlreadyExists).member("grant", row.id.to_string())),
+        None => Ok(()),
+    }
 }
 
 /// Gives a role.
@@ -142,14 +200,18 @@ pub async fn find_account(conn: &impl ConnectionTrait, id: Uuid) -> Result<Optio
 }
 
 /// What a list of grants is narrowed to.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
+#[derive(Clone, Debug)]
+pub struct GrantFilter {
     /// Of this account.
     pub account: Option<Uuid>,
     /// For this unit.
     pub unit: Option<Uuid>,
+    /// For units that this covers today.
+    pub within: Option<Scope>,
     /// Of this role.
     pub role: Option<Role>,
+    /// As they stand today.
+    pub state: Option<GrantState>,
     /// With an event at this position or later.
     pub changed_since: Option<i64>,
 }
@@ -157,34 +219,74 @@ pub struct Filter {
 /// One page of grants.
 pub async fn page(
     conn: &impl ConnectionTrait,
-    filter: &Filter,
-    slice: Slice,
+    filter: &GrantFilter,
+    today: NaiveDate,
+    slice: &Slice,
 ) -> Result<Found<role_grant::Model>, Error> {
-    let mut select = role_grant::Entity::find();
-    if let Some(account) = filter.account {
-        select = select.filter(role_grant::Column::AccountId.eq(account));
+    List::<role_grant::Entity>::all()
+        .equal(role_grant::Column::AccountId, filter.account)
+        .equal(role_grant::Column::UnitId, filter.unit)
+        .given(filter.within.as_ref().map(|within| covered(within, today)))
+        .equal(role_grant::Column::Role, filter.role.map(Role::as_str))
+        .given(filter.state.map(|state| stands(state, today)))
+        .changed_since(filter.changed_since)
+        .page(conn, role_grant::Column::Id, slice)
+        .await
+}
+
+fn covered(within: &Scope, today: NaiveDate) -> SimpleExpr {
+    within.covers(Expr::col((role_grant::Entity, role_grant::Column::UnitId)), Expr::val(today))
+}
+
+/// The condition that a grant is in this state today; [`GrantState::of`] says the same of one grant.
+fn stands(state: GrantState, today: NaiveDate) -> SimpleExpr {
+    let ended = || role_grant::Column::ValidTo.is_not_null().and(role_grant::Column::ValidTo.lt(today));
+    let begun = || role_grant::Column::ValidFrom.lte(today);
+    match state {
+        GrantState::Ended => ended(),
+        GrantState::Upcoming => ended().not().and(begun().not()),
+        GrantState::Valid => ended().not().and(begun()),
     }
-    if let Some(unit) = filter.unit {
-        select = select.filter(role_grant::Column::UnitId.eq(unit));
-    }
-    if let Some(role) = filter.role {
-        select = select.filter(role_grant::Column::Role.eq(role.as_str()));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("role_grant", position));
-    }
-    list::page(conn, select, role_grant::Column::Id, slice).await
+}
+
+/// What a list of accounts is narrowed to.
+#[derive(Clone, Debug)]
+pub struct AccountFilter {
+    /// With a grant for this unit that is valid today.
+    pub unit: Option<Uuid>,
+    /// With a grant, valid today, for a unit that this covers.
+    pub within: Option<Scope>,
+    /// In this state.
+    pub state: Option<AccountState>,
+    /// With an event at this position or later.
+    pub changed_since: Option<i64>,
 }
 
 /// One page of accounts.
 pub async fn accounts(
     conn: &impl ConnectionTrait,
-    changed_since: Option<i64>,
-    slice: Slice,
+    filter: &AccountFilter,
+    today: NaiveDate,
+    slice: &Slice,
 ) -> Result<Found<account::Model>, Error> {
-    let mut select = account::Entity::find();
-    if let Some(position) = changed_since {
-        select = select.filter(list::changed_since("account", position));
-    }
-    list::page(conn, select, account::Column::Id, slice).await
+    let granted = |unit: SimpleExpr| {
+        let mut grants = Query::select();
+        grants
+            .expr(Expr::val(1))
+            .from(role_grant::Entity)
+            .and_where(
+                Expr::col((role_grant::Entity, role_grant::Column::AccountId))
+                    .eq(Expr::col((account::Entity, account::Column::Id))),
+            )
+            .and_where(stands(GrantState::Valid, today))
+            .and_where(unit);
+        Expr::exists(grants)
+    };
+    List::<account::Entity>::all()
+        .given(filter.unit.map(|unit| granted(role_grant::Column::UnitId.eq(unit))))
+        .given(filter.within.as_ref().map(|within| granted(covered(within, today))))
+        .equal(account::Column::State, filter.state.map(AccountState::as_str))
+        .changed_since(filter.changed_since)
+        .page(conn, account::Column::Id, slice)
+        .await
 }

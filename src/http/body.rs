@@ -3,6 +3,7 @@
 //! Text is brought to NFC here, once, before validation, uniqueness and logging.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -13,11 +14,15 @@ use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Number, Value};
 use unicode_normalization::UnicodeNormalization;
 
+use super::App;
 use crate::error::{Code, Error, Fault};
 use crate::text::is_odd_date;
 
 /// The largest body, in bytes.
 pub const LIMIT: usize = 256 * 1024;
+
+/// The largest integer that every reader of JSON takes exactly, 2^53 - 1.
+const EXACT: f64 = 9_007_199_254_740_991.0;
 
 /// A body that is well-formed, known in every member, and valid.
 pub struct Body<T> {
@@ -37,9 +42,11 @@ where
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let media = media_type_is_json(request);
         let bytes = web::Bytes::from_request(request, payload);
+        let deadline = request.app_data::<App>().map_or(Duration::MAX, |app| app.limits.body);
         Box::pin(async move {
             media?;
-            let bytes = bytes.await.map_err(|error| match error.as_response_error().status_code().as_u16() {
+            let bytes = tokio::time::timeout(deadline, bytes).await.map_err(|_| Error::new(Code::RequestTimeout))?;
+            let bytes = bytes.map_err(|error| match error.as_response_error().status_code().as_u16() {
                 413 => Error::new(Code::BodyTooLarge),
                 _ => Error::new(Code::MalformedBody),
             })?;
@@ -63,9 +70,14 @@ where
     normalise(&mut value, &mut String::new())?;
     let canonical = crate::canonical::canonical(&value).unwrap_or_else(|_| value.to_string());
     let digest = crate::canonical::sha256(canonical.as_bytes());
-    let value: T = serde_path_to_error::deserialize(value).map_err(|error| decode_error(&error))?;
+    let value: T = decode(value)?;
     validate(&value)?;
     Ok(Body { value, digest })
+}
+
+/// Reads a value, with a pointer to what is not understood.
+pub(super) fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
+    serde_path_to_error::deserialize(value).map_err(|error| decode_error(&error))
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Error> {
@@ -93,6 +105,9 @@ fn normalise(value: &mut Value, pointer: &mut String) -> Result<(), Error> {
                 let fault = Fault::new(pointer.clone(), "ngày phải có dạng 2025-12-31", "a day is written 2025-12-31");
                 return Err(Error::at(Code::InvalidValue, fault));
             }
+            if let Some((vi, en)) = unreadable(text) {
+                return Err(Error::at(Code::InvalidValue, Fault::new(pointer.clone(), vi, en)));
+            }
             *text = text.nfc().collect();
         }
         Value::Array(items) => {
@@ -105,9 +120,30 @@ fn normalise(value: &mut Value, pointer: &mut String) -> Result<(), Error> {
                 descend(member, pointer, name)?;
             }
         }
+        // Canonical JSON, and many a client, knows no larger integer exactly.
+        Value::Number(number) if number.as_f64().is_some_and(|size| size.abs() > EXACT) => {
+            let fault = Fault::new(pointer.clone(), "số quá lớn", "is too large a number");
+            return Err(Error::at(Code::InvalidValue, fault));
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
     Ok(())
+}
+
+/// Why nobody could read a text, or read it as it is: it is blank, or has characters that are not seen.
+fn unreadable(text: &str) -> Option<(&'static str, &'static str)> {
+    let unseen = |c: char| {
+        let control = c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        let format = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
+        control || format
+    };
+    if text.contains(unseen) {
+        Some(("chứa ký tự không nhìn thấy được", "contains characters that are not seen"))
+    } else if !text.is_empty() && text.trim().is_empty() {
+        Some(("chỉ có khoảng trắng", "is blank"))
+    } else {
+        None
+    }
 }
 
 fn descend(value: &mut Value, pointer: &mut String, step: &str) -> Result<(), Error> {
@@ -165,6 +201,8 @@ fn vietnamese(message: &str) -> String {
         format!("nhỏ hơn {}", number())
     } else if message.starts_with("greater than") {
         format!("lớn hơn {}", number())
+    } else if let Some(pattern) = message.strip_prefix("does not match pattern ") {
+        format!("không đúng dạng {pattern}")
     } else {
         message.to_owned()
     }
@@ -257,8 +295,14 @@ mod tests {
         assert_eq!(code(br#"{"name":"a","count":1.5}"#), (Code::WrongType, "/count".into()));
         assert_eq!(code(br#"{"name":"abcd","count":1}"#), (Code::InvalidValue, "/name".into()));
         assert_eq!(code(br#"{"name":"a","count":10}"#), (Code::InvalidValue, "/count".into()));
+        assert_eq!(code(br#"{"name":"a","count":9007199254740992}"#), (Code::InvalidValue, "/count".into()));
+        assert_eq!(code(br#"{"name":"a","count":-18446744073709551616}"#), (Code::InvalidValue, "/count".into()));
         assert_eq!(code(br#"{"name":"a\u0000","count":1}"#), (Code::InvalidValue, "/name".into()));
         assert_eq!(code(br#"{"name":"+12345-01-01","count":1}"#), (Code::InvalidValue, "/name".into()));
+        for unreadable in [" ", "\\t\\n", "\\u001b", "a\\u200b", "\\u202e", "\\ufeff", "\\u0085"] {
+            let body = format!("{{\"name\":\"{unreadable}\",\"count\":1}}");
+            assert_eq!(code(body.as_bytes()), (Code::InvalidValue, "/name".into()), "{unreadable}");
+        }
         assert_eq!(code(br#"{"name":"\ud800","count":1}"#).0, Code::MalformedBody);
         assert_eq!(code(br#"{"name":"a","name":"b","count":1}"#).0, Code::MalformedBody);
         assert_eq!(code(br#"{"name":"a","count":1} x"#).0, Code::MalformedBody);

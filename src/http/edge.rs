@@ -1,95 +1,242 @@
-//! The edge of the service: trace ids, problems in the caller's language, panics, wrong methods,
-//! security headers, one wide log line and the metrics of each request.
+//! The edge of the service: trace ids, problems in the caller's language, panics, wrong methods, what is not
+//! acceptable, security headers, one wide log line and the metrics of each request.
+//!
+//! Every answer passes [`Exchange::finish`], whatever happened to its request.
 
-use std::fmt;
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BodyStream, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
+use actix_web::error::InternalError;
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
-use futures_util::FutureExt;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpMessage, HttpResponse};
+use futures_util::{FutureExt, stream};
+use uuid::Uuid;
 
+use super::accept::accepts;
+use super::limits::{self, Share};
 use super::problem::{self, Language};
-use super::{Shared, TraceId};
+use super::surface::{Served, Surface};
+use super::{App, TraceId, query};
 use crate::auth;
 use crate::canonical::hex;
 use crate::clock::Stopwatch;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Fault};
 use crate::id;
 
-/// An error with the language and trace id of the request that it answers.
-#[derive(Debug)]
-struct Answered {
-    error: Error,
-    language: Language,
-    trace_id: String,
-}
-
-impl fmt::Display for Answered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl ResponseError for Answered {
-    fn status_code(&self) -> StatusCode {
-        self.error.status_code()
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        problem::render(&self.error, self.language, &self.trace_id)
-    }
-}
+/// Headers of every answer. A page at another origin may read an answer only if it is allowed to by name.
+const FIXED: [(&str, &str); 5] = [
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("x-frame-options", "DENY"),
+    ("strict-transport-security", "max-age=31536000"),
+    ("cross-origin-resource-policy", "same-origin"),
+];
 
 /// Wraps every request.
 pub async fn edge(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let stopwatch = Stopwatch::start();
-    let trace_id = trace_id(&request);
-    let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let language = Language::negotiate(header(header::ACCEPT_LANGUAGE));
-    let method = request.method().clone();
-    let allowed =
-        request.app_data::<web::Data<Shared>>().and_then(|app| app.methods.refuse(request.path(), method.as_str()));
-    request.extensions_mut().insert(TraceId(trace_id.clone()));
-    let answered = |error| Answered { error, language, trace_id: trace_id.clone() };
-    if let Some(allow) = allowed {
-        let error = answered(Error::new(Code::MethodNotAllowed).member("allow", allow));
-        let response = request.error_response(error);
-        return Ok(finish(response.map_into_boxed_body(), &trace_id, &stopwatch));
-    }
-    let serving = request.app_data::<web::Data<Shared>>().is_some();
-    if serving
-        && (request.path().starts_with("/v1/") || request.path() == "/metrics")
-        && let Err(error) = auth::authenticate(&request).await
-    {
-        report(&error, &trace_id);
-        let response = request.error_response(answered(error));
-        return Ok(finish(response.map_into_boxed_body(), &trace_id, &stopwatch));
-    }
-    let response = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => response.map_into_boxed_body(),
-        Ok(Err(error)) => return Err(answered(understand(&error)).into()),
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            tracing::error!(trace_id, panic = text, "a handler panicked");
-            return Err(answered(Error::internal("a handler panicked")).into());
-        }
+    let surface = request.app_data::<Data<Surface>>().map(|surface| surface.clone().into_inner());
+    let served = surface.as_ref().and_then(|surface| surface.find(request.match_info().as_str()));
+    let mut exchange = Exchange::begin(&request, served);
+    let limits = exchange.app.clone();
+    let limits = limits.as_ref().map(|app| &app.limits);
+    request.extensions_mut().insert(TraceId(exchange.trace_id.clone()));
+    let admitted = match exchange.admit_address(&request) {
+        Ok(()) => AssertUnwindSafe(admit(&request, surface.as_deref(), served)).catch_unwind().await,
+        Err(error) => Ok(Err(error)),
     };
-    let response = match response.response().error().map(understand) {
-        Some(error) => {
-            report(&error, &trace_id);
-            response.into_response(answered(error).error_response())
-        }
-        None => response,
+    let admitted = admitted.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+    exchange.caller = auth::account(request.request());
+    let admitted = admitted.and_then(|()| exchange.admit_caller());
+    if let Err(error) = admitted {
+        return Ok(request.into_response(exchange.refuse(&error)));
+    }
+    if exchange.method == Method::HEAD {
+        // Answered as GET would be; the body goes at the end.
+        request.head_mut().method = Method::GET;
+    }
+    let handled = AssertUnwindSafe(next.call(request)).catch_unwind();
+    let deadline = limits.map_or(Duration::MAX, |limits| limits.request);
+    let Ok(handled) = tokio::time::timeout(deadline, handled).await else {
+        return Err(exchange.answer_without_request(&Error::new(Code::Busy)));
     };
-    Ok(finish(response, &trace_id, &stopwatch))
+    match handled {
+        Ok(Ok(response)) => Ok(exchange.answer(response)),
+        Ok(Err(error)) => Err(exchange.answer_without_request(&understand(&error))),
+        Err(panic) => Err(exchange.answer_without_request(&panicked(panic.as_ref()))),
+    }
+}
+
+/// What is asked of every request before its handler sees it, in this order.
+async fn admit(request: &ServiceRequest, surface: Option<&Surface>, served: Option<&Served>) -> Result<(), Error> {
+    if let Some(allow) = served.and_then(|served| served.refuse(request.method())) {
+        return Err(Error::new(Code::MethodNotAllowed).member("allow", allow));
+    }
+    if surface.is_some_and(|surface| surface.asks_for_token(request.match_info().as_str())) {
+        auth::authenticate(request).await?;
+    }
+    if let Some(served) = served {
+        acceptable(request, served)?;
+    }
+    let pairs = query::pairs(request.query_string())?;
+    served.map_or(Ok(()), |served| served.understand(request.method(), &pairs, has_body(request)))
+}
+
+fn has_body(request: &ServiceRequest) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.is_some_and(|length| length != "0") || request.headers().contains_key(header::TRANSFER_ENCODING)
+}
+
+fn acceptable(request: &ServiceRequest, served: &Served) -> Result<(), Error> {
+    // A value that is no text matches nothing, and is still a value.
+    let values = request.headers().get_all(header::ACCEPT).map(|value| value.to_str().unwrap_or("unreadable"));
+    let offers: Vec<&str> = served.media.iter().map(String::as_str).collect();
+    if accepts(values, &offers) {
+        return Ok(());
+    }
+    let offers = offers.join(", ");
+    let fault = Fault::new("header/Accept", format!("chỉ có {offers}"), format!("there is only {offers}"));
+    Err(Error::at(Code::NotAcceptable, fault))
+}
+
+/// One request on its way through: what each of its possible answers needs, also when the request itself is lost.
+struct Exchange {
+    stopwatch: Stopwatch,
+    trace_id: String,
+    language: Language,
+    method: Method,
+    route: String,
+    caller: Option<Uuid>,
+    app: Option<App>,
+    /// What is left of the caller's and the address's rates.
+    shares: Vec<Share>,
+}
+
+impl Exchange {
+    fn begin(request: &ServiceRequest, served: Option<&Served>) -> Self {
+        let language = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        Self {
+            stopwatch: Stopwatch::start(),
+            trace_id: trace_id(request),
+            language: Language::negotiate(language),
+            method: request.method().clone(),
+            route: served.map_or("unknown", |served| &served.pattern).to_owned(),
+            caller: None,
+            app: request.app_data::<App>().cloned(),
+            shares: Vec::new(),
+        }
+    }
+
+    /// Size and rate are asked before a token is verified; probes of health are never counted.
+    fn admit_address(&mut self, request: &ServiceRequest) -> Result<(), Error> {
+        limits::size(request)?;
+        let Some(app) = &self.app else { return Ok(()) };
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        let address = limits::client_address(peer, request.headers(), &app.limits.proxies)?;
+        if ["/livez", "/readyz"].contains(&request.path()) {
+            return Ok(());
+        }
+        let share = app.limits.rates.address(address);
+        self.count(share)
+    }
+
+    fn admit_caller(&mut self) -> Result<(), Error> {
+        let share = self.caller.and_then(|account| self.app.as_ref()?.limits.rates.caller(account));
+        self.count(share)
+    }
+
+    fn count(&mut self, share: Option<Share>) -> Result<(), Error> {
+        self.shares.extend(share);
+        share.map_or(Ok(()), |share| share.allow())
+    }
+
+    fn answer<B: MessageBody + 'static>(&self, response: ServiceResponse<B>) -> ServiceResponse<BoxBody> {
+        let (request, response) = response.into_parts();
+        let failure = match response.error() {
+            Some(error) => Some(understand(error)),
+            None => bare_failure(&response),
+        };
+        let response = match failure {
+            Some(error) => self.refuse(&error),
+            None => self.finish(response.map_into_boxed_body()),
+        };
+        ServiceResponse::new(request, response)
+    }
+
+    /// After a panic no request is left to answer, so the finished answer travels as an error.
+    fn answer_without_request(&self, error: &Error) -> actix_web::Error {
+        InternalError::from_response(error.code.as_str(), self.refuse(error)).into()
+    }
+
+    fn refuse(&self, error: &Error) -> HttpResponse {
+        if error.code.status() >= 500 {
+            let source = error.source.as_ref().map(ToString::to_string);
+            tracing::error!(trace_id = self.trace_id, code = error.code.as_str(), source, "failed");
+        }
+        self.finish(problem::render(error, self.language, &self.trace_id))
+    }
+
+    /// The last thing that happens to every answer.
+    fn finish(&self, mut response: HttpResponse) -> HttpResponse {
+        let headers = response.headers_mut();
+        for (name, value) in FIXED {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+            let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+            headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
+        }
+        let join = |part: fn(&Share) -> String| self.shares.iter().map(part).collect::<Vec<_>>().join(", ");
+        for (name, value) in [("ratelimit-policy", join(Share::policy)), ("ratelimit", join(Share::state))] {
+            if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_str(&value)) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        let span = hex(&id::random::<8>());
+        if let Ok(value) = HeaderValue::from_str(&format!("00-{}-{span}-01", self.trace_id)) {
+            headers.insert(HeaderName::from_static("traceparent"), value);
+        }
+        self.record(response.status().as_u16());
+        if self.method == Method::HEAD { without_body(response) } else { response }
+    }
+
+    fn record(&self, status: u16) {
+        let elapsed = self.stopwatch.elapsed();
+        tracing::info!(
+            method = %self.method,
+            route = self.route,
+            status,
+            caller = self.caller.map(|account| account.to_string()),
+            duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            trace_id = self.trace_id,
+            "request"
+        );
+        if let Some(app) = &self.app {
+            app.metrics.observe(self.method.as_str(), &self.route, status, elapsed);
+        }
+    }
+}
+
+/// Keeps the length that the body would have had. The protocol layer drops the body of an answer to HEAD as well, but
+/// asks the request that it read last, which is another one if the caller does not wait for answers.
+fn without_body(response: HttpResponse) -> HttpResponse {
+    let BodySize::Sized(length) = response.body().size() else { return response };
+    let empty = BodyStream::new(stream::empty::<Result<Bytes, actix_web::Error>>());
+    let mut response = response.set_body(BoxBody::new(empty));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response.head_mut().no_chunking(true);
+    response
 }
 
 /// Our own errors by meaning, the framework's by status.
@@ -102,7 +249,21 @@ fn understand(error: &actix_web::Error) -> Error {
             source: error.source.as_ref().map(|source| source.to_string().into()),
         };
     }
-    let code = match error.as_response_error().status_code().as_u16() {
+    by_status(error.as_response_error().status_code().as_u16()).unwrap_or_else(|| Error::internal(error.to_string()))
+}
+
+/// A refusal by the framework that says nothing.
+fn bare_failure(response: &HttpResponse<impl MessageBody>) -> Option<Error> {
+    let status = response.status().as_u16();
+    let says_something = !matches!(response.body().size(), BodySize::None | BodySize::Sized(0));
+    if status < 400 || says_something {
+        return None;
+    }
+    Some(by_status(status).unwrap_or_else(|| Error::internal(format!("an answer {status} without a body"))))
+}
+
+fn by_status(status: u16) -> Option<Error> {
+    let code = match status {
         404 => Code::NotFound,
         405 => Code::MethodNotAllowed,
         406 => Code::NotAcceptable,
@@ -110,53 +271,16 @@ fn understand(error: &actix_web::Error) -> Error {
         415 => Code::UnsupportedMediaType,
         400..=499 => Code::MalformedBody,
         503 => Code::Busy,
-        _ => return Error::internal(error.to_string()),
+        _ => return None,
     };
-    Error::new(code)
+    Some(Error::new(code))
 }
 
-fn report(error: &Error, trace_id: &str) {
-    if error.code.status() >= 500 {
-        tracing::error!(
-            trace_id,
-            code = error.code.as_str(),
-            source = error.source.as_ref().map(ToString::to_string),
-            "failed"
-        );
-    }
-}
-
-fn finish(mut response: ServiceResponse<BoxBody>, trace_id: &str, stopwatch: &Stopwatch) -> ServiceResponse<BoxBody> {
-    let fixed =
-        [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")];
-    let headers = response.headers_mut();
-    for (name, value) in fixed {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    if let Ok(value) = HeaderValue::from_str(&format!("00-{trace_id}-{}-01", hex(&id::random::<8>()))) {
-        headers.insert(HeaderName::from_static("traceparent"), value);
-    }
-    let request = response.request();
-    let route = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
-    let caller = auth::account(request).map(|account| account.to_string());
-    let status = response.status().as_u16();
-    let elapsed = stopwatch.elapsed();
-    tracing::info!(
-        method = %request.method(),
-        route,
-        status,
-        caller,
-        duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-        trace_id,
-        "request"
-    );
-    if let Some(app) = request.app_data::<web::Data<Shared>>() {
-        app.metrics.observe(request.method().as_str(), &route, status, elapsed);
-    }
-    response
+/// What a panic said is for the log.
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Error::internal(format!("a handler panicked: {text}"))
 }
 
 /// Continues a valid `traceparent` (W3C Trace Context), or begins a trace.
@@ -173,59 +297,56 @@ fn continued(parent: &str) -> Option<String> {
     (valid && trace.bytes().any(|b| b != b'0')).then(|| trace.to_owned())
 }
 
-/// The documented paths and their methods: a wrong method on a known path is 405, not 404.
-#[derive(Default)]
-pub struct Methods(Vec<(actix_web::dev::ResourceDef, Vec<String>)>);
-
-impl Methods {
-    /// From the served contract. Paths with a verb come first: `/x/{id}:submit` before `/x/{id}`.
-    pub fn new(paths: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
-        let mut paths: Vec<(String, Vec<String>)> = paths.into_iter().collect();
-        paths.sort_by_key(|(path, _)| (!path.contains("}:"), path.contains('{'), path.clone()));
-        Self(paths.into_iter().map(|(path, methods)| (actix_web::dev::ResourceDef::new(path), methods)).collect())
-    }
-
-    /// The `Allow` value if `path` is known and `method` is not one of its methods.
-    fn refuse(&self, path: &str, method: &str) -> Option<String> {
-        let (_, methods) = self.0.iter().find(|(path_def, _)| path_def.is_match(path))?;
-        (!methods.iter().any(|known| known == method)).then(|| methods.join(", "))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use actix_web::web;
+
     use super::*;
 
-    #[test]
-    fn a_wrong_method_names_the_right_ones() {
-        let methods = Methods::new([
-            ("/v1/figures/{id}".to_owned(), vec!["GET".to_owned()]),
-            ("/v1/figures/{id}:confirm".to_owned(), vec!["POST".to_owned()]),
-            ("/v1/figures".to_owned(), vec!["GET".to_owned(), "POST".to_owned()]),
-        ]);
-        assert_eq!(methods.refuse("/v1/figures/1:confirm", "GET").as_deref(), Some("POST"));
-        assert_eq!(methods.refuse("/v1/figures/1:confirm", "POST"), None);
-        assert_eq!(methods.refuse("/v1/figures/1", "DELETE").as_deref(), Some("GET"));
-        assert_eq!(methods.refuse("/v1/figures", "PATCH").as_deref(), Some("GET, POST"));
-        assert_eq!(methods.refuse("/elsewhere", "GET"), None);
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Logged {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     #[actix_web::test]
-    async fn a_panic_is_a_problem_without_details() {
+    async fn a_panic_is_a_problem_without_details_and_has_its_log_line() {
         async fn broken() -> HttpResponse {
             panic!("secret detail")
         }
         let app =
             actix_web::App::new().wrap(actix_web::middleware::from_fn(edge)).route("/broken", web::get().to(broken));
         let app = actix_web::test::init_service(app).await;
+        let logged = Logged::default();
+        let writer = logged.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
         let request = actix_web::test::TestRequest::get().uri("/broken").to_request();
         let error = actix_web::test::try_call_service(&app, request).await.unwrap_err();
         let response = error.error_response();
         assert_eq!(response.status(), 500);
         assert_eq!(response.headers().get("content-type").unwrap(), problem::MEDIA_TYPE);
+        assert_eq!(response.headers().get("x-content-type-options").unwrap(), "nosniff");
+        assert!(response.headers().contains_key("traceparent"));
         let body = response.into_body().try_into_bytes().unwrap();
         let text = std::str::from_utf8(&body).unwrap();
         assert!(text.contains("\"code\":\"internal\"") && !text.contains("secret"), "{text}");
+        let lines = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+        let wide =
+            lines.lines().find(|line| line.contains("\"message\":\"request\"")).unwrap_or_else(|| panic!("{lines}"));
+        assert!(wide.contains("\"status\":500") && wide.contains("\"trace_id\""), "{wide}");
+        assert!(lines.contains("secret detail"), "the operator learns it: {lines}");
     }
 
     #[test]

@@ -68,7 +68,9 @@ impl FromRequest for IfMatch {
 /// The version in `"version.digest"` or `"version"`; any other tag matches nothing.
 fn version(tag: &str) -> Option<i64> {
     let inner = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
-    inner.split('.').next()?.parse().ok()
+    let digits = inner.split('.').next()?;
+    // The parser would take a sign.
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Error> {
@@ -95,7 +97,7 @@ mod tests {
     fn the_version_is_read_from_our_tags_only() {
         assert_eq!(version("\"3.abc\""), Some(3));
         assert_eq!(version("\"3\""), Some(3));
-        for other in ["3", "W/\"3\"", "*", "\"x\"", "\"\""] {
+        for other in ["3", "W/\"3\"", "*", "\"x\"", "\"\"", "\"+3\"", "\"-3.a\"", "\"3\", \"4\""] {
             assert_eq!(version(other), None, "{other}");
         }
     }

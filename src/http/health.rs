@@ -6,7 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{App, Call, Operation};
+use super::surface::Surface;
+use super::{App, Call, Operation, problem};
 use crate::auth::policy::permit::ReadMetrics;
 use crate::auth::{Permission, Permit};
 use crate::db::Db;
@@ -42,11 +43,13 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok".to_owned(), pending_migrations: vec![] })
 }
 
-/// Says whether the process can serve: the database answers and no migration waits.
+/// Says whether the process can serve: the database answers, no migration waits, the issuer's keys are known.
 #[utoipa::path(tag = "operations", operation_id = "get_readiness", responses((status = 200, body = Health), (status = 503, body = Health)))]
 #[get("/readyz")]
 pub async fn ready(app: App) -> HttpResponse {
     let health = health(&app.db).await;
+    let keyless = health.status == "ok" && app.verifier.keys.current().is_none();
+    let health = if keyless { Health { status: KEYLESS.to_owned(), ..health } } else { health };
     if health.status == "ok" {
         HttpResponse::Ok().json(health)
     } else {
@@ -54,12 +57,24 @@ pub async fn ready(app: App) -> HttpResponse {
     }
 }
 
+/// No key set was ever read, or the last one is too old to be used.
+const KEYLESS: &str = "the issuer's keys are not known";
+
 async fn health(db: &Db) -> Health {
     match db.pending_migrations().await {
         Ok(pending) if pending.is_empty() => Health { status: "ok".to_owned(), pending_migrations: pending },
         Ok(pending) => Health { status: "migrations wait".to_owned(), pending_migrations: pending },
         Err(_) => Health { status: "the database does not answer".to_owned(), pending_migrations: vec![] },
     }
+}
+
+/// Both probes, which need no token on any listener.
+const PROBES: &[(&str, &[&str])] = &[("/livez", JSON), ("/readyz", JSON)];
+const JSON: &[&str] = &["application/json", problem::MEDIA_TYPE];
+
+/// What is there while migrations wait.
+pub fn waiting_surface() -> Surface {
+    Surface::open(PROBES)
 }
 
 /// What answers while migrations wait.
@@ -85,8 +100,23 @@ pub async fn get_metrics(app: App, _permit: Permit<ReadMetrics>) -> HttpResponse
     text(&app)
 }
 
-/// The metrics without a permission, for a listener of its own.
-pub async fn open_metrics(app: App) -> HttpResponse {
+/// What is there on the metrics' own listener.
+pub fn metrics_surface() -> Surface {
+    Surface::open(&[("/metrics", &["application/openmetrics-text"])])
+}
+
+/// What answers on the metrics' own listener.
+pub fn metrics_routes(config: &mut web::ServiceConfig) {
+    config.route("/metrics", web::get().to(open_metrics)).default_service(web::to(nothing_here));
+}
+
+/// What answers where nothing is.
+pub async fn nothing_here() -> Result<HttpResponse, Error> {
+    Err(Code::NotFound.into())
+}
+
+/// The metrics without a permission.
+async fn open_metrics(app: App) -> HttpResponse {
     text(&app)
 }
 

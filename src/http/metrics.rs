@@ -10,6 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::auth::keyring::Counts;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
     method: String,
@@ -24,22 +26,22 @@ pub struct Metrics {
     seconds: Histogram,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Counters at zero, beside those that the keys keep themselves.
+    pub fn new(keys: &Counts) -> Self {
         let mut registry = Registry::with_prefix("thidua");
         let requests = Family::<Labels, Counter>::default();
         let seconds = Histogram::new(exponential_buckets(0.000_5, 2.0, 16));
         registry.register("http_requests", "Requests answered", requests.clone());
         registry.register("http_request_seconds", "Time to answer", seconds.clone());
+        keys.register(&mut registry);
         Self { registry: Mutex::new(registry), requests, seconds }
     }
-}
 
-impl Metrics {
     /// Counts one answered request.
     pub fn observe(&self, method: &str, route: &str, status: u16, elapsed: Duration) {
         // A method of the caller's invention would make a series of its own.
-        let method = if matches!(method, "GET" | "POST") { method } else { "OTHER" };
+        let method = if matches!(method, "GET" | "HEAD" | "POST") { method } else { "OTHER" };
         let labels = Labels { method: method.to_owned(), route: route.to_owned(), status: status.into() };
         self.requests.get_or_create(&labels).inc();
         self.seconds.observe(elapsed.as_secs_f64());

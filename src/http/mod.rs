@@ -12,18 +12,24 @@ use crate::db::Db;
 use crate::db::idempotency::Answer;
 use crate::error::{Code, Error};
 
+mod accept;
 pub mod body;
 pub mod edge;
 pub mod headers;
 pub mod health;
+pub mod limits;
 pub mod metrics;
 pub mod page;
 pub mod problem;
 pub mod query;
+pub mod resource;
+pub mod search;
+pub mod surface;
 
 pub use body::Body;
 pub use headers::{IdempotencyKey, IfMatch};
 pub use query::Query;
+pub use search::Search;
 
 /// What every handler may reach.
 pub struct Shared {
@@ -35,25 +41,33 @@ pub struct Shared {
     pub cursors: page::Cursors,
     /// Counters and histograms.
     pub metrics: metrics::Metrics,
-    /// Which methods each documented path has.
-    pub methods: edge::Methods,
+    /// Methods and media types of each path.
+    pub surface: web::Data<surface::Surface>,
     /// The served contract, as JSON.
     pub contract: String,
+    /// How much is allowed.
+    pub limits: limits::Limits,
     /// In the demo, the token with which the documentation page authorises itself.
     pub demo_token: Option<String>,
 }
 
 impl Shared {
     /// The state around a connected database.
-    pub async fn new(db: Db, verifier: Verifier, demo_token: Option<String>) -> Result<Self, Error> {
+    pub async fn new(
+        db: Db,
+        verifier: Verifier,
+        limits: limits::Limits,
+        demo_token: Option<String>,
+    ) -> Result<Self, Error> {
         let contract = crate::app::openapi();
         Ok(Self {
             cursors: page::Cursors::new(&db.cursor_secret().await?),
-            metrics: metrics::Metrics::default(),
-            methods: edge::Methods::new(crate::contract::methods(&contract)),
+            metrics: metrics::Metrics::new(verifier.keys.counts()),
+            surface: web::Data::new(surface::Surface::of_contract(&contract)),
             contract: serde_json::to_string_pretty(&contract).map_err(Error::internal)?,
             db,
             verifier,
+            limits,
             demo_token,
         })
     }
@@ -160,11 +174,13 @@ pub fn answer(answer: Answer) -> HttpResponse {
     response.body(answer.body)
 }
 
-/// A list request: its slice and how its page is answered.
+/// A request for a list or for what is found in it: its slice and how its page is answered.
 pub struct Listing<'a> {
     request: &'a HttpRequest,
     cursors: &'a page::Cursors,
     filters: String,
+    /// True if the request speaks in its body, not in its query string.
+    in_body: bool,
     /// The page asked for.
     pub slice: page::Slice,
 }
@@ -179,7 +195,26 @@ impl<'a> Listing<'a> {
     ) -> Result<Self, Error> {
         let filters = format!("{}?{}", request.path(), page::filters(request.query_string()));
         let slice = app.cursors.slice(cursor, limit, &filters)?;
-        Ok(Self { request, cursors: &app.cursors, filters, slice })
+        Ok(Self { request, cursors: &app.cursors, filters, in_body: false, slice })
+    }
+
+    /// Reads cursor and limit of a search.
+    pub fn search<T>(request: &'a HttpRequest, app: &'a App, search: &Search<T>) -> Result<Self, Error> {
+        let filters = format!("{} {}", request.path(), search.bound);
+        let slice = app.cursors.slice_at("/cursor", search.cursor.as_deref(), search.limit, &filters)?;
+        let slice = page::Slice { words: search.words.clone(), ..slice };
+        Ok(Self { request, cursors: &app.cursors, filters, in_body: true, slice })
+    }
+
+    /// What a list says of its query string, as a search says it of its body.
+    pub fn told(&self, mut error: Error) -> Error {
+        if self.in_body && error.code == Code::InvalidQuery {
+            error.code = Code::InvalidValue;
+            for fault in &mut error.faults {
+                fault.pointer = fault.pointer.replacen("query/", "/", 1);
+            }
+        }
+        error
     }
 
     /// The page with its cursors and `Link`.
@@ -204,7 +239,7 @@ impl<'a> Listing<'a> {
         id: impl Fn(&R) -> Uuid,
         view: impl FnMut(R) -> Result<T, Error>,
     ) -> Result<page::Page<T>, Error> {
-        let page = self.cursors.page(self.slice, &self.filters, found, id, view);
+        let page = self.cursors.page(&self.slice, &self.filters, found, id, view);
         let items = page.items.into_iter().collect::<Result<_, _>>()?;
         Ok(page::Page { items, next_cursor: page.next_cursor, prev_cursor: page.prev_cursor })
     }
@@ -214,8 +249,11 @@ impl<'a> Listing<'a> {
         self.cursors.after(id, &self.filters)
     }
 
-    /// The `Link` header.
+    /// The `Link` header; a search has none, since its pages have no URL.
     pub fn link(&self, next: Option<&str>, prev: Option<&str>) -> Option<String> {
+        if self.in_body {
+            return None;
+        }
         page::link(self.request.path(), self.request.query_string(), next, prev)
     }
 }

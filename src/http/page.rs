@@ -1,8 +1,9 @@
 //! Pages: `{items, next_cursor, prev_cursor}` and `Link`, by keyset on the record's id.
 //!
-//! Ids are UUIDv7, so the order is that of creation, and the same on both engines. A cursor is
-//! signed: it names a place, the direction, and the filters that it was made for, and gives no
-//! rights; the scope is applied anew to every page.
+//! Ids are UUIDv7, so the order is that of creation, and the same on both engines. What is found by name is in the order
+//! of names first; they are compared by bytes, so that order is the same on both engines too. A cursor is signed: it
+//! names a place, the direction, and the filters that it was made for, and gives no rights; the scope is applied anew to
+//! every page.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -20,35 +21,46 @@ pub const DEFAULT_LIMIT: u64 = 50;
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
-    /// The records, oldest first.
+    /// The records: oldest first, or in Vietnamese order where a name was looked for.
     #[schema(max_items = 200)]
     pub items: Vec<T>,
     /// Continue after the last item; null at the end.
-    #[schema(max_length = 200)]
+    #[schema(max_length = 1000)]
     pub next_cursor: Option<String>,
     /// Go back before the first item; null at the beginning.
-    #[schema(max_length = 200)]
+    #[schema(max_length = 1000)]
     pub prev_cursor: Option<String>,
 }
 
+/// Where a record stands in its list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The sort key of its name; empty in the order of creation.
+    pub name: Vec<u8>,
+    /// The record.
+    pub id: Uuid,
+}
+
 /// Where a page begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// At the first record.
     Start,
     /// After this record.
-    After(Uuid),
+    After(Key),
     /// Before this record.
-    Before(Uuid),
+    Before(Key),
 }
 
 /// A page that a store is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Slice {
     /// Where it begins.
     pub place: Place,
     /// The most items that it may have.
     pub limit: u64,
+    /// Words that begin a word of a record's names each; such a page is in the order of names. Empty: every record.
+    pub words: Vec<String>,
 }
 
 /// Items in ascending order and whether more lie beyond them in the direction of travel.
@@ -57,6 +69,8 @@ pub struct Found<T> {
     pub items: Vec<T>,
     /// True if there are more.
     pub more: bool,
+    /// The sort keys of the first and the last item, if the order is that of names.
+    pub ends: Option<[Vec<u8>; 2]>,
 }
 
 /// Signs and reads cursors.
@@ -72,46 +86,59 @@ impl Cursors {
 
     /// The slice that a caller asked for. `filters` is the query without cursor and limit.
     pub fn slice(&self, cursor: Option<&str>, limit: Option<u64>, filters: &str) -> Result<Slice, Error> {
+        self.slice_at("query/cursor", cursor, limit, filters)
+    }
+
+    /// As [`slice`](Self::slice), for a cursor that stands in another place of the request.
+    pub fn slice_at(
+        &self,
+        pointer: &'static str,
+        cursor: Option<&str>,
+        limit: Option<u64>,
+        filters: &str,
+    ) -> Result<Slice, Error> {
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         let place = match cursor {
             None => Place::Start,
             Some(cursor) => self.read(cursor, filters).ok_or_else(|| {
-                let fault =
-                    Fault::new("query/cursor", "không phải con trỏ của danh sách này", "is no cursor of this list");
+                let fault = Fault::new(pointer, "không phải con trỏ của danh sách này", "is no cursor of this list");
                 Error::at(Code::InvalidCursor, fault)
             })?,
         };
-        Ok(Slice { place, limit })
+        Ok(Slice { place, limit, words: Vec::new() })
     }
 
     /// The page with its cursors.
     pub fn page<R, T>(
         &self,
-        slice: Slice,
+        slice: &Slice,
         filters: &str,
         found: Found<R>,
         id: impl Fn(&R) -> Uuid,
         view: impl FnMut(R) -> T,
     ) -> Page<T> {
-        let (first, last) = (found.items.first().map(&id), found.items.last().map(&id));
+        let [first_name, last_name] = found.ends.unwrap_or_default();
+        let first = found.items.first().map(|first| Key { name: first_name, id: id(first) });
+        let last = found.items.last().map(|last| Key { name: last_name, id: id(last) });
         let backwards = matches!(slice.place, Place::Before(_));
         let has_next = if backwards { true } else { found.more };
         let has_prev = if backwards { found.more } else { slice.place != Place::Start };
         Page {
-            next_cursor: last.filter(|_| has_next).map(|id| self.write(id, false, filters)),
-            prev_cursor: first.filter(|_| has_prev).map(|id| self.write(id, true, filters)),
+            next_cursor: last.filter(|_| has_next).map(|last| self.write(&last, false, filters)),
+            prev_cursor: first.filter(|_| has_prev).map(|first| self.write(&first, true, filters)),
             items: found.items.into_iter().map(view).collect(),
         }
     }
 
     /// A cursor that continues after `id`.
     pub fn after(&self, id: Uuid, filters: &str) -> String {
-        self.write(id, false, filters)
+        self.write(&Key { name: Vec::new(), id }, false, filters)
     }
 
-    fn write(&self, id: Uuid, back: bool, filters: &str) -> String {
-        let mut bytes = id.as_bytes().to_vec();
+    fn write(&self, key: &Key, back: bool, filters: &str) -> String {
+        let mut bytes = key.id.as_bytes().to_vec();
         bytes.push(u8::from(back));
+        bytes.extend_from_slice(&key.name);
         let tag = self.tag(&bytes, filters);
         bytes.extend_from_slice(&tag);
         URL_SAFE_NO_PAD.encode(bytes)
@@ -119,10 +146,12 @@ impl Cursors {
 
     fn read(&self, cursor: &str, filters: &str) -> Option<Place> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let (payload, tag) = bytes.split_at_checked(17)?;
+        let (payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG)?)?;
         aws_lc_rs::constant_time::verify_slices_are_equal(&self.tag(payload, filters), tag).ok()?;
-        let id = Uuid::from_slice(&payload[..16]).ok()?;
-        Some(if payload[16] == 1 { Place::Before(id) } else { Place::After(id) })
+        let (id, rest) = payload.split_at_checked(16)?;
+        let (back, name) = rest.split_first()?;
+        let key = Key { name: name.to_vec(), id: Uuid::from_slice(id).ok()? };
+        Some(if *back == 1 { Place::Before(key) } else { Place::After(key) })
     }
 
     fn tag(&self, payload: &[u8], filters: &str) -> [u8; TAG] {
@@ -164,9 +193,12 @@ mod tests {
     #[test]
     fn a_cursor_works_for_its_own_list_only() {
         let cursors = Cursors::new(&[7; 32]);
-        let cursor = cursors.write(Uuid::nil(), false, "state=draft");
+        let key = Key { name: vec![7, 0, 255], id: Uuid::nil() };
+        let cursor = cursors.write(&key, false, "state=draft");
         let place = |text: &str, filters: &str| cursors.slice(Some(text), None, filters).map(|slice| slice.place);
-        assert_eq!(place(&cursor, "state=draft").unwrap(), Place::After(Uuid::nil()));
+        assert_eq!(place(&cursor, "state=draft").unwrap(), Place::After(key.clone()));
+        assert_eq!(place(&cursors.write(&key, true, ""), "").unwrap(), Place::Before(key));
+        assert!(place("", "state=draft").is_err());
         assert!(place(&cursor, "state=accepted").is_err());
         assert!(place("AAAA", "state=draft").is_err());
         assert!(Cursors::new(&[8; 32]).slice(Some(&cursor), None, "state=draft").is_err());

@@ -44,7 +44,7 @@ impl Language {
 }
 
 /// A quality value `0.8` as 800; at most three digits count (RFC 9110, 12.4.2).
-fn thousandths(q: &str) -> u32 {
+pub(super) fn thousandths(q: &str) -> u32 {
     let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
     let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
     whole.parse::<u32>().unwrap_or(0) * 1000 + fraction.parse::<u32>().unwrap_or(0)
@@ -104,6 +104,15 @@ pub fn render(error: &Error, language: Language, trace_id: &str) -> HttpResponse
         Code::Busy => {
             response.insert_header((header::RETRY_AFTER, "2"));
         }
+        Code::TooManyRequests => {
+            if let Some(seconds) = error.extra.get("retry_after_s").and_then(serde_json::Value::as_u64) {
+                response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+            }
+        }
+        // What is left of the body would be read as the next request.
+        Code::RequestTimeout => {
+            response.force_close();
+        }
         Code::MethodNotAllowed => {
             if let Some(allow) = error.extra.get("allow").and_then(|allow| allow.as_str())
                 && let Ok(value) = HeaderValue::from_str(allow)
@@ -120,12 +129,18 @@ pub fn render(error: &Error, language: Language, trace_id: &str) -> HttpResponse
         }
         _ => {}
     }
+    response.json(document(error, language, trace_id))
+}
+
+/// What is written of `error`.
+pub fn document(error: &Error, language: Language, trace_id: &str) -> Problem {
+    let code = error.code;
     let title = if language == Language::Vi { code.vi() } else { code.en() };
     let fault = |fault: &Fault| ProblemFault {
         pointer: fault.pointer.clone(),
         detail: if language == Language::Vi { fault.vi.to_string() } else { fault.en.to_string() },
     };
-    response.json(Problem {
+    Problem {
         kind: format!("/docs/errors.md#{}", code.as_str()),
         title: title.to_owned(),
         status: code.status(),
@@ -133,7 +148,7 @@ pub fn render(error: &Error, language: Language, trace_id: &str) -> HttpResponse
         trace_id: trace_id.to_owned(),
         errors: error.faults.iter().map(fault).collect(),
         extra: error.extra.clone(),
-    })
+    }
 }
 
 /// The edge rewrites this answer in the caller's language; it stands if the edge is not there.

@@ -3,23 +3,25 @@
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use chrono::NaiveDate;
 use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::steps;
 use super::store::{self, Filter, initiative};
-use super::{InitiativeContent, InitiativeDraft, InitiativeState, Recognition, TRANSITIONS};
+use super::view::InitiativeView;
+use super::{InitiativeContent, InitiativeDraft, InitiativeState};
 use crate::auth::policy::permit::{ReadRecords, ReportActivities};
-use crate::auth::{Caller, Permission, Permit, Place, Standing, scope, transition};
+use crate::auth::{Permission, Permit, scope};
 use crate::campaigns;
-use crate::clock::rfc3339;
 use crate::db::WriteTx;
 use crate::error::Error;
 use crate::http::page::Page;
-use crate::http::{App, Body, Call, IdempotencyKey, Listing, Operation, PathId, Query, answer, created, found};
-use crate::log::http::{EventPage, History, history};
+use crate::http::resource::{self, Resource};
+use crate::http::{App, Body, Call, IdempotencyKey, Listing, Operation, PathId, Query, Search, answer, created};
+use crate::log::http::{EventPage, History};
+use crate::registers::store::Entered;
 use crate::units;
 
 const fn read(id: &'static str) -> Operation {
@@ -33,6 +35,7 @@ const fn change(id: &'static str, permission: Permission, events: &'static [&'st
 /// What the contract says of each operation.
 pub const OPERATIONS: &[Operation] = &[
     read("list_initiatives"),
+    read("search_initiatives"),
     read("get_initiative"),
     read("list_initiative_events"),
     Operation {
@@ -53,6 +56,7 @@ pub const OPERATIONS: &[Operation] = &[
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(list_initiatives)
+        .service(search_initiatives)
         .service(get_initiative)
         .service(list_initiative_events)
         .service(propose_initiative)
@@ -64,63 +68,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(steps::withdraw_initiative);
 }
 
-/// An initiative as clients see it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct InitiativeView {
-    /// Identity.
-    pub id: Uuid,
-    /// The campaign.
-    pub campaign: Uuid,
-    /// The unit that proposed it.
-    pub unit: Uuid,
-    /// What it proposed.
-    pub content: InitiativeContent,
-    /// The decision that recognised it; null unless it is recognised.
-    pub recognition: Option<Recognition>,
-    /// How far the initiative has come.
-    pub state: InitiativeState,
-    /// Who submitted it.
-    pub submitted_by: Option<Uuid>,
-    /// Who entered the decision; null while it waits.
-    pub decided_by: Option<Uuid>,
-    /// What the caller may do now.
-    #[schema(max_items = 10)]
-    pub allowed_actions: Vec<&'static str>,
-    /// Version; the first part of the ETag.
-    pub version: i64,
-    /// Time of the first event, UTC.
-    #[schema(format = DateTime)]
-    pub created_at: String,
-    /// Time of the newest event, UTC.
-    #[schema(format = DateTime)]
-    pub updated_at: String,
-}
-
-impl InitiativeView {
-    pub(super) fn new(row: &initiative::Model, place: &Place, caller: &Caller) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.id,
-            campaign: row.campaign_id,
-            unit: row.unit_id,
-            content: row.content()?,
-            recognition: row.recognition(),
-            state: row.state()?,
-            submitted_by: row.submitted_by,
-            decided_by: row.decided_by,
-            allowed_actions: transition::allowed(TRANSITIONS, caller, standing(row, place)?),
-            version: row.version,
-            created_at: rfc3339(row.created_at),
-            updated_at: rfc3339(row.updated_at),
-        })
-    }
-}
-
-pub(super) fn standing<'a>(row: &initiative::Model, place: &'a Place) -> Result<Standing<'a, InitiativeState>, Error> {
-    Ok(Standing { state: row.state()?, place, submitter: row.submitted_by, writer: row.written_by })
-}
-
 /// Filters of the list.
-#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[derive(Debug, Deserialize, Validate, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct InitiativeQuery {
@@ -130,26 +79,36 @@ pub struct InitiativeQuery {
     /// Proposed up to the cut-off of this round; needs `campaign`.
     #[garde(length(chars, min = 1, max = 100))]
     #[param(min_length = 1, max_length = 100)]
+    #[schema(min_length = 1, max_length = 100)]
     round: Option<String>,
     /// Proposed by this unit.
     #[garde(skip)]
     unit: Option<Uuid>,
+    /// Of this unit and all that it covers, predecessors included.
+    #[garde(skip)]
+    within: Option<Uuid>,
     /// In this state.
     #[garde(skip)]
     state: Option<InitiativeState>,
     /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
+    #[garde(range(min = 0, max = 9_007_199_254_740_991))]
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
+    #[schema(minimum = 0, maximum = 9007199254740991_i64)]
     changed_since: Option<i64>,
     /// Items per page.
     #[garde(range(min = 1, max = 200))]
     #[param(minimum = 1, maximum = 200)]
+    #[schema(minimum = 1, maximum = 200)]
     limit: Option<u64>,
     /// From `next_cursor` or `prev_cursor`.
-    #[garde(length(max = 200))]
-    #[param(max_length = 200)]
+    #[garde(length(max = 1000))]
+    #[param(max_length = 1000)]
+    #[schema(max_length = 1000)]
     cursor: Option<String>,
 }
+
+/// A search among them.
+pub type InitiativeSearch = Search<InitiativeQuery>;
 
 /// Lists initiatives inside the caller's subtrees.
 #[utoipa::path(tag = "initiatives", params(InitiativeQuery), responses((status = 200, body = Page<InitiativeView>)))]
@@ -160,30 +119,44 @@ pub async fn list_initiatives(
     permit: Permit<ReadRecords>,
     query: Query<InitiativeQuery>,
 ) -> Result<HttpResponse, Error> {
-    let query = query.0;
-    let listing = Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
+    let listing = Listing::new(&request, &app, query.0.cursor.as_deref(), query.0.limit)?;
+    list(&app, &permit, &listing, query.0).await
+}
+
+/// Finds initiatives inside the caller's subtrees by words of titles, in Vietnamese order.
+#[utoipa::path(tag = "initiatives", request_body = InitiativeSearch, responses((status = 200, body = Page<InitiativeView>)))]
+#[post("/initiatives:search")]
+pub async fn search_initiatives(
+    request: HttpRequest,
+    app: App,
+    permit: Permit<ReadRecords>,
+    search: InitiativeSearch,
+) -> Result<HttpResponse, Error> {
+    let listing = Listing::search(&request, &app, &search)?;
+    list(&app, &permit, &listing, search.filter).await
+}
+
+async fn list(
+    app: &App,
+    permit: &Permit<ReadRecords>,
+    listing: &Listing<'_>,
+    query: InitiativeQuery,
+) -> Result<HttpResponse, Error> {
     app.db.settle().await?;
     let reader = app.db.reader();
     let filter = Filter {
         scope: permit.scope(),
         campaign: query.campaign,
         unit: query.unit,
+        within: query.within.map(|unit| permit.caller.under(unit)),
         state: query.state,
-        until: campaigns::store::cut_off(reader.conn(), query.campaign, query.round.as_deref()).await?,
+        until: campaigns::store::cut_off(reader.conn(), query.campaign, query.round.as_deref())
+            .await
+            .map_err(|error| listing.told(error))?,
         changed_since: query.changed_since,
     };
-    let found = store::page(reader.conn(), &filter, listing.slice).await?;
-    let records: Vec<(Uuid, NaiveDate)> = found.items.iter().map(|row| (row.unit_id, row.proposed_on)).collect();
-    let places = scope::places(reader.conn(), &records, permit.caller.today).await?;
-    let mut places = places.iter();
-    listing.answer(
-        found,
-        |row| row.id,
-        |row| {
-            let place = places.next().ok_or_else(|| Error::internal("a row without a place"))?;
-            InitiativeView::new(&row, place, &permit.caller)
-        },
-    )
+    let found = store::page(reader.conn(), &filter, &listing.slice).await?;
+    resource::list(listing, reader.conn(), found, &permit.caller).await
 }
 
 /// Reads an initiative.
@@ -195,10 +168,7 @@ pub async fn get_initiative(
     permit: Permit<ReadRecords>,
     id: PathId,
 ) -> Result<HttpResponse, Error> {
-    let reader = app.db.reader();
-    let row = store::find(reader.conn(), id.0).await?;
-    let place = permit.caller.see(reader.conn(), row.unit_id, row.proposed_on).await?;
-    found(&request, row.version, &InitiativeView::new(&row, &place, &permit.caller)?)
+    resource::read::<initiative::Model>(&request, app.db.reader().conn(), &permit.caller, id.0).await
 }
 
 /// Reads an initiative's history.
@@ -211,10 +181,7 @@ pub async fn list_initiative_events(
     id: PathId,
     query: Query<History>,
 ) -> Result<HttpResponse, Error> {
-    let reader = app.db.reader();
-    let row = store::find(reader.conn(), id.0).await?;
-    permit.caller.see(reader.conn(), row.unit_id, row.proposed_on).await?;
-    history(&request, &app, id.0, query.0).await
+    resource::events::<initiative::Model>(&request, &app, &permit.caller, id.0, query.0).await
 }
 
 /// Proposes an initiative as a draft.
@@ -234,7 +201,11 @@ pub async fn propose_initiative(
         permit.require(&place)?;
         fits(tx, draft.campaign, draft.unit, &draft.content, today).await?;
         let row = store::propose(tx, draft).await?;
-        created(format!("/v1/initiatives/{}", row.id), row.version, &InitiativeView::new(&row, &place, &permit.caller)?)
+        created(
+            format!("/v1/initiatives/{}", row.id),
+            row.version,
+            &row.view(&Entered { place, closed: false }, &permit.caller)?,
+        )
     });
     Ok(answer(stored.await?))
 }

@@ -11,12 +11,14 @@ use uuid::Uuid;
 use crate::auth::{Permission, Transition};
 use crate::campaigns::Definition;
 use crate::error::{Code, Error, Fault};
-use crate::evidence::{Evidence, MOST_EVIDENCE};
+use crate::evidence::{Evidence, MOST_EVIDENCE, PaperNumber};
+use crate::units::lineage::Lineage;
 use crate::words;
 
 pub mod http;
 pub mod steps;
 pub mod store;
+pub mod view;
 
 words! {
     /// How far an initiative has come.
@@ -164,12 +166,22 @@ pub struct Recognition {
     #[garde(skip)]
     pub recognised_by: Uuid,
     /// Number of the decision.
-    #[garde(length(chars, min = 1, max = 100))]
-    #[schema(min_length = 1, max_length = 100, example = "31/QĐ-UBND")]
-    pub decision_number: String,
+    #[garde(dive)]
+    pub decision_number: PaperNumber,
     /// Date of the decision.
     #[garde(skip)]
     pub decided_on: NaiveDate,
+}
+
+/// What the unit that recognises is to the unit that proposed, on the day of the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// It did not exist.
+    Nobody,
+    /// The proposer itself, whoever follows it, or a unit below: no third party.
+    Proposer,
+    /// Another unit.
+    Third,
 }
 
 impl InitiativeContent {
@@ -183,6 +195,7 @@ impl InitiativeContent {
         for (broken, vi, en) in [
             (self.proposed_on > today, "trong tương lai", "is in the future"),
             (self.proposed_on < campaign.starts_on, "trước ngày bắt đầu phong trào", "is before the campaign began"),
+            (self.proposed_on > campaign.ends_on, "sau ngày kết thúc phong trào", "is after the campaign ended"),
             (!alive, "đơn vị không tồn tại vào ngày đó", "the unit did not exist on that day"),
         ] {
             if broken {
@@ -194,14 +207,32 @@ impl InitiativeContent {
 }
 
 impl Recognition {
-    /// Every rule that the decision breaks; `alive` says whether the deciding unit existed on that day.
-    pub fn check(&self, proposed_on: NaiveDate, alive: bool, today: NaiveDate) -> Result<(), Error> {
-        let mut faults = Vec::new();
-        if !alive {
-            let (vi, en) =
-                ("không có đơn vị này vào ngày quyết định", "there was no such unit on the day of the decision");
-            faults.push(Fault::new("/recognised_by", vi, en));
+    /// What the deciding unit was to the proposer on that day.
+    pub fn by(&self, lineage: &Lineage, proposer: Uuid) -> Decider {
+        let (unit, day) = (self.recognised_by, self.decided_on);
+        if !lineage.exists(unit, day) {
+            Decider::Nobody
+        } else if lineage.is_of(unit, proposer, day) {
+            Decider::Proposer
+        } else {
+            Decider::Third
         }
+    }
+
+    /// Every rule that the decision breaks; `by` is what the deciding unit was on that day.
+    pub fn check(&self, proposed_on: NaiveDate, by: Decider, today: NaiveDate) -> Result<(), Error> {
+        let mut faults = Vec::new();
+        let wrong = match by {
+            Decider::Third => None,
+            Decider::Nobody => {
+                Some(("không có đơn vị này vào ngày quyết định", "there was no such unit on the day of the decision"))
+            }
+            Decider::Proposer => Some((
+                "đơn vị đề xuất và đơn vị cấp dưới không tự công nhận",
+                "neither the proposing unit nor one below it recognises the initiative",
+            )),
+        };
+        faults.extend(wrong.map(|(vi, en)| Fault::new("/recognised_by", vi, en)));
         if self.decided_on > today {
             faults.push(Fault::new("/decided_on", "trong tương lai", "is in the future"));
         }
@@ -224,16 +255,20 @@ mod tests {
     fn a_decision_follows_the_proposal_and_is_no_promise() {
         let day = |text: &str| -> NaiveDate { text.parse().unwrap() };
         let (proposed, today) = (day("2023-05-20"), day("2024-01-01"));
-        for (decided_on, alive, good) in [
-            ("2023-05-20", true, true),
-            ("2024-01-01", true, true),
-            ("2023-05-19", true, false),
-            ("2024-01-02", true, false),
-            ("2023-06-01", false, false),
+        for (decided_on, by, good) in [
+            ("2023-05-20", Decider::Third, true),
+            ("2024-01-01", Decider::Third, true),
+            ("2023-05-19", Decider::Third, false),
+            ("2024-01-02", Decider::Third, false),
+            ("2023-06-01", Decider::Nobody, false),
+            ("2023-06-01", Decider::Proposer, false),
         ] {
-            let decision =
-                Recognition { recognised_by: Uuid::nil(), decision_number: "1".into(), decided_on: day(decided_on) };
-            assert_eq!(decision.check(proposed, alive, today).is_ok(), good, "{decided_on}");
+            let decision = Recognition {
+                recognised_by: Uuid::nil(),
+                decision_number: PaperNumber("1".into()),
+                decided_on: day(decided_on),
+            };
+            assert_eq!(decision.check(proposed, by, today).is_ok(), good, "{decided_on}");
         }
     }
 }

@@ -6,16 +6,17 @@ use actix_web::{HttpResponse, post};
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::http::{InitiativeView, fits, standing};
+use super::http::fits;
 use super::store::{self, initiative};
-use super::{InitiativeContent, InitiativeState, Recognition, TRANSITIONS};
+use super::view::InitiativeView;
+use super::{InitiativeContent, InitiativeState, Recognition};
 use crate::auth::policy::permit::{RecogniseInitiatives, ReportActivities};
-use crate::auth::{Needed, Permit, scope, transition};
-use crate::db::{Event, Outcome, WriteTx};
+use crate::auth::{Permit, scope};
+use crate::db::{Event, WriteTx};
 use crate::error::{Code, Error};
-use crate::http::{App, Body, IfMatch, PathId, changed};
+use crate::http::resource::{self};
+use crate::http::{App, Body, IfMatch, PathId};
 use crate::{registers, units};
 
 /// The content as it is to stand.
@@ -40,7 +41,7 @@ pub async fn amend_initiative(
     body: Body<InitiativeAmendment>,
 ) -> Result<HttpResponse, Error> {
     let content = &body.value.content;
-    step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &initiative::Model| {
+    resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &initiative::Model| {
         may_say(tx, &permit, old, content).await?;
         store::amend(tx, old, content).await
     })
@@ -57,7 +58,7 @@ pub async fn submit_initiative(
     if_match: IfMatch,
 ) -> Result<HttpResponse, Error> {
     let submit = async |tx: &WriteTx<'_>, old: &initiative::Model| store::submit(tx, old).await;
-    step(&app, &permit, id.0, &if_match, "submit", submit).await
+    resource::step(&app, &permit, id.0, &if_match, "submit", submit).await
 }
 
 /// Why.
@@ -82,9 +83,10 @@ pub async fn recognise_initiative(
     body: Body<Recognition>,
 ) -> Result<HttpResponse, Error> {
     let decision = &body.value;
-    step(&app, &permit, id.0, &if_match, "recognise", async |tx: &WriteTx<'_>, old: &initiative::Model| {
-        let alive = units::store::alive(tx.conn(), &[decision.recognised_by], decision.decided_on).await?;
-        decision.check(old.proposed_on, !alive.is_empty(), permit.caller.today)?;
+    resource::step(&app, &permit, id.0, &if_match, "recognise", async |tx: &WriteTx<'_>, old: &initiative::Model| {
+        let lineage = units::store::lineage(tx.conn()).await?;
+        let by = decision.by(&lineage, old.unit_id);
+        decision.check(old.proposed_on, by, permit.caller.today)?;
         store::recognise(tx, old, decision).await
     })
     .await
@@ -102,7 +104,7 @@ pub async fn refuse_initiative(
 ) -> Result<HttpResponse, Error> {
     let event = Event::because("initiative.refused", &body.value.reason);
     let refuse = async |tx: &WriteTx<'_>, old: &initiative::Model| store::not_recognise(tx, old, event).await;
-    step(&app, &permit, id.0, &if_match, "refuse", refuse).await
+    resource::step(&app, &permit, id.0, &if_match, "refuse", refuse).await
 }
 
 /// Records that a recognition was revoked; the initiative no longer counts.
@@ -117,7 +119,7 @@ pub async fn revoke_initiative(
 ) -> Result<HttpResponse, Error> {
     let event = Event::because("initiative.revoked", &body.value.reason);
     let revoke = async |tx: &WriteTx<'_>, old: &initiative::Model| store::not_recognise(tx, old, event).await;
-    step(&app, &permit, id.0, &if_match, "revoke", revoke).await
+    resource::step(&app, &permit, id.0, &if_match, "revoke", revoke).await
 }
 
 /// Takes an initiative back; that is the end of it.
@@ -132,7 +134,7 @@ pub async fn withdraw_initiative(
 ) -> Result<HttpResponse, Error> {
     let reason = &body.value.reason;
     let withdraw = async |tx: &WriteTx<'_>, old: &initiative::Model| store::withdraw(tx, old, reason).await;
-    step(&app, &permit, id.0, &if_match, "withdraw", withdraw).await
+    resource::step(&app, &permit, id.0, &if_match, "withdraw", withdraw).await
 }
 
 /// Another day can be another place: a village moves. Nobody writes a record out of their own reach.
@@ -150,33 +152,8 @@ async fn may_say(
     fits(tx, old.campaign_id, old.unit_id, content, today).await
 }
 
-/// One step of an initiative's life: seen, allowed, unchanged since it was read, then taken.
-async fn step<P: Needed>(
-    app: &App,
-    permit: &Permit<P>,
-    id: Uuid,
-    if_match: &IfMatch,
-    verb: &str,
-    take: impl AsyncFn(&WriteTx<'_>, &initiative::Model) -> Result<initiative::Model, Error>,
-) -> Result<HttpResponse, Error> {
-    let caller = &permit.caller;
-    let taken = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
-        let old = store::locked(tx, id).await?;
-        let place = caller.see(tx.conn(), old.unit_id, old.proposed_on).await?;
-        permit.require(&place)?;
-        if_match.check(old.version)?;
-        transition::take(TRANSITIONS, verb, caller, standing(&old, &place)?)?;
-        let new = take(tx, &old).await?;
-        require_open_register(tx, &old, &new).await?;
-        let place = scope::place(tx.conn(), new.unit_id, new.proposed_on, caller.today).await?;
-        Ok(Outcome::Changed((new, place)))
-    });
-    let (row, place) = taken.await?;
-    changed(row.version, &InitiativeView::new(&row, &place, caller)?)
-}
-
 /// An initiative stands in its unit's register from its submission, dated by its decision once there is one.
-async fn require_open_register(
+pub(super) async fn require_open_register(
     tx: &WriteTx<'_>,
     old: &initiative::Model,
     new: &initiative::Model,

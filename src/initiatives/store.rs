@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::{InitiativeBeneficiary, InitiativeContent, InitiativeDraft, InitiativeKind, InitiativeState, Recognition};
 use crate::auth::Scope;
-use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list};
-use crate::error::{Code, Error};
+use crate::db::{Event, WriteTx, list::List};
+use crate::error::Error;
+use crate::evidence::PaperNumber;
 use crate::http::page::{Found, Slice};
 use crate::{id, record};
 
@@ -22,7 +22,7 @@ record! {
         public unit_id: Uuid,
         public kind: String,
         public beneficiary: String,
-        personal title: Option<String>,
+        personal [searched] title: Option<String>,
         personal description: Option<String>,
         public proposed_on: Date,
         internal evidence: Json,
@@ -59,7 +59,7 @@ impl initiative::Model {
     pub fn recognition(&self) -> Option<Recognition> {
         Some(Recognition {
             recognised_by: self.recognised_by?,
-            decision_number: self.decision_number.clone()?,
+            decision_number: PaperNumber(self.decision_number.clone()?),
             decided_on: self.decided_on?,
         })
     }
@@ -117,7 +117,8 @@ pub async fn amend(
     old: &initiative::Model,
     content: &InitiativeContent,
 ) -> Result<initiative::Model, Error> {
-    tx.update(old, old.with(content)?, Event::new("initiative.amended")).await
+    let new = initiative::Model { written_by: tx.account(), ..old.with(content)? };
+    tx.update(old, new, Event::new("initiative.amended")).await
 }
 
 /// Hands it in for a decision.
@@ -134,7 +135,7 @@ pub async fn recognise(
 ) -> Result<initiative::Model, Error> {
     let new = initiative::Model {
         recognised_by: Some(decision.recognised_by),
-        decision_number: Some(decision.decision_number.clone()),
+        decision_number: Some(decision.decision_number.0.clone()),
         decided_on: Some(decision.decided_on),
         decided_by: tx.account(),
         ..old.in_state(InitiativeState::Recognised)
@@ -164,16 +165,6 @@ pub async fn withdraw(tx: &WriteTx<'_>, old: &initiative::Model, reason: &str) -
     tx.update(old, new, Event::because("initiative.withdrawn", reason)).await
 }
 
-/// One initiative.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<initiative::Model, Error> {
-    initiative::Model::find(conn, id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
-/// The initiative, to be changed in this transaction.
-pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<initiative::Model, Error> {
-    initiative::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
 /// What a list of initiatives is narrowed to.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -183,6 +174,8 @@ pub struct Filter {
     pub campaign: Option<Uuid>,
     /// Proposed by this unit.
     pub unit: Option<Uuid>,
+    /// Of units that this covers.
+    pub within: Option<Scope>,
     /// In this state.
     pub state: Option<InitiativeState>,
     /// Proposed on this day or earlier: a round's cut-off.
@@ -195,23 +188,15 @@ pub struct Filter {
 pub async fn page(
     conn: &impl ConnectionTrait,
     filter: &Filter,
-    slice: Slice,
+    slice: &Slice,
 ) -> Result<Found<initiative::Model>, Error> {
-    let mut select = initiative::Entity::find().filter(filter.scope.condition("initiative", "unit_id", "proposed_on"));
-    if let Some(campaign) = filter.campaign {
-        select = select.filter(initiative::Column::CampaignId.eq(campaign));
-    }
-    if let Some(unit) = filter.unit {
-        select = select.filter(initiative::Column::UnitId.eq(unit));
-    }
-    if let Some(state) = filter.state {
-        select = select.filter(initiative::Column::State.eq(state.as_str()));
-    }
-    if let Some(day) = filter.until {
-        select = select.filter(initiative::Column::ProposedOn.lte(day));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("initiative", position));
-    }
-    list::page(conn, select, initiative::Column::Id, slice).await
+    List::<initiative::Entity>::of(filter.scope.condition("initiative", "unit_id", "proposed_on"))
+        .equal(initiative::Column::CampaignId, filter.campaign)
+        .equal(initiative::Column::UnitId, filter.unit)
+        .equal(initiative::Column::State, filter.state.map(InitiativeState::as_str))
+        .until(initiative::Column::ProposedOn, filter.until)
+        .given(filter.within.as_ref().map(|within| within.condition("initiative", "unit_id", "proposed_on")))
+        .changed_since(filter.changed_since)
+        .page(conn, initiative::Column::Id, slice)
+        .await
 }

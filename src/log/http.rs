@@ -197,8 +197,8 @@ async fn page(
         descending: ask.descending != back,
         limit: listing.slice.limit + 1,
     };
-    if let Place::After(id) | Place::Before(id) = listing.slice.place {
-        let position = position(id)?;
+    if let Place::After(key) | Place::Before(key) = &listing.slice.place {
+        let position = position(key.id)?;
         if range.descending {
             range.before = Some(position.min(size));
         } else {
@@ -213,7 +213,7 @@ async fn page(
         rows.reverse();
     }
     let last = rows.last().map(|row| row.seq);
-    let page = listing.page(Found { items: rows, more }, |row| place(row.seq), |row| view(&row))?;
+    let page = listing.page(Found { items: rows, more, ends: None }, |row| place(row.seq), |row| view(&row))?;
     // A follower keeps its place even on a page without items.
     let resume = ask.cursor.map(str::to_owned).or(ask.after.map(|after| listing.cursor_after(place(after))));
     let follow = last.map(|seq| listing.cursor_after(place(seq))).or(resume);

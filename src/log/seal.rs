@@ -5,6 +5,10 @@
 //! inserted only after its record's row lock, so of two events of one record the earlier has the
 //! smaller `inbox_id`, and any snapshot that shows the later shows the earlier. Ordering comes
 //! before the limit. A rollback burns no position.
+//!
+//! What was not written by this service may be anything. It goes to quarantine and the log goes on; but an event that a
+//! row stands on is never set aside (the database refuses): if it can be read at all it is sealed, and if not it waits
+//! in the inbox, where `log rebuild --check` names it.
 
 use std::collections::HashSet;
 
@@ -12,6 +16,8 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, 
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::store::leaf_bytes;
+use crate::canonical::canonical;
 use crate::clock;
 use crate::db::constraint::{placeholders, translate};
 use crate::db::event::leaf_hash;
@@ -43,24 +49,39 @@ struct InboxRow {
     corr_id: Option<String>,
     at: i64,
     day: chrono::NaiveDate,
-    leaf: String,
+    /// As bytes: SQLite keeps text that is no UTF-8.
+    leaf: Vec<u8>,
     leaf_hash: Vec<u8>,
+    /// The columns repeat what the leaf says, and the leaf has the members of a leaf. The database says so, because the
+    /// guards ask it the same (`migration/src/leaf.rs`).
+    true_to_leaf: bool,
     stale: bool,
 }
 
+/// What the sealer thinks of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    /// As this service writes it.
+    Sound,
+    /// It says what its columns say, but it is not canonical, or has another hash than it claims.
+    Doubtful,
+    /// It cannot be read, or its columns lie.
+    Worthless,
+}
+
 impl InboxRow {
-    /// The columns repeat what the leaf says; the leaf is what counts.
-    fn is_true_to_its_leaf(&self) -> bool {
-        let Ok(leaf) = serde_json::from_str::<Value>(&self.leaf) else { return false };
-        let is = |key: &str, value: &str| leaf[key].as_str() == Some(value);
-        leaf_hash(&self.leaf)[..] == self.leaf_hash[..]
-            && is("id", &self.event_id.to_string())
-            && is("type", &self.event_type)
-            && is("stream", &format!("{}/{}", self.stream_type, self.stream_id))
-            && leaf["ver"].as_i64() == Some(self.stream_ver)
-            && leaf["unit"].as_str() == self.unit_id.map(|id| id.to_string()).as_deref()
-            && leaf["scope"].as_str() == self.scope_id.map(|id| id.to_string()).as_deref()
-            && leaf["actor"]["id"].as_str() == self.actor_id.map(|id| id.to_string()).as_deref()
+    fn text(&self) -> Result<&str, Error> {
+        std::str::from_utf8(&self.leaf).map_err(Error::internal)
+    }
+
+    fn worth(&self) -> Worth {
+        let Ok(text) = self.text() else { return Worth::Worthless };
+        let Ok(leaf) = serde_json::from_str::<Value>(text) else { return Worth::Worthless };
+        if !self.true_to_leaf {
+            return Worth::Worthless;
+        }
+        let exact = leaf_hash(text)[..] == self.leaf_hash[..] && canonical(&leaf).is_ok_and(|bytes| bytes == text);
+        if exact { Worth::Sound } else { Worth::Doubtful }
     }
 }
 
@@ -84,36 +105,46 @@ pub async fn take_head(conn: &DatabaseTransaction, lock: Lock) -> Result<bool, E
 /// Seals everything visible, in batches, in the caller's transaction. Never ends inside a writer's
 /// transaction: the last, short batch took all that was visible.
 pub async fn seal_all(conn: &DatabaseTransaction) -> Result<(), Error> {
-    while seal_batch(conn).await? == BATCH {}
+    let mut next = Some(i64::MIN);
+    while let Some(after) = next {
+        next = seal_batch(conn, after).await?;
+    }
     Ok(())
 }
 
-async fn seal_batch(conn: &DatabaseTransaction) -> Result<usize, Error> {
-    let rows = read_inbox(conn).await?;
-    if rows.is_empty() {
-        return Ok(0);
+/// Answers where to go on if there may be more. Rows that have to wait are passed over, not read again.
+async fn seal_batch(conn: &DatabaseTransaction, after: i64) -> Result<Option<i64>, Error> {
+    let rows = read_inbox(conn, after).await?;
+    let next = rows.last().map(|row| row.inbox_id).filter(|_| rows.len() == BATCH);
+    let (mut good, mut bad, mut seen) = (Vec::with_capacity(rows.len()), Vec::new(), HashSet::new());
+    for row in rows {
+        let worth = row.worth();
+        if worth == Worth::Worthless || row.stale || !seen.insert((row.stream_id, row.stream_ver)) {
+            bad.push(row);
+        } else if worth == Worth::Sound || !set_aside(conn, &row).await? {
+            good.push(row);
+        }
     }
-    let count = rows.len();
-    let ids: Vec<SqlValue> = rows.iter().map(|row| row.inbox_id.into()).collect();
-    let mut seen = HashSet::new();
-    let (good, bad): (Vec<_>, Vec<_>) = rows
-        .into_iter()
-        .partition(|row| !row.stale && row.is_true_to_its_leaf() && seen.insert((row.stream_id, row.stream_ver)));
-    quarantine(conn, bad).await?;
     append(conn, good).await?;
-    let backend = conn.get_database_backend();
-    let sql = format!("DELETE FROM audit_inbox WHERE inbox_id IN ({})", placeholders(backend, 1, ids.len()));
-    conn.execute_raw(Statement::from_sql_and_values(backend, sql, ids)).await.map_err(translate)?;
-    Ok(count)
+    // After the good ones: of two events of one version the second is only superfluous once the first is sealed.
+    for row in bad {
+        if !set_aside(conn, &row).await? {
+            let (event_id, stream_id) = (row.event_id, row.stream_id);
+            tracing::error!(%event_id, %stream_id, "an event that a row stands on cannot be sealed");
+        }
+    }
+    Ok(next)
 }
 
-/// `stale`: the log already holds this version of the record, so the row is a forgery.
-async fn read_inbox(conn: &DatabaseTransaction) -> Result<Vec<InboxRow>, Error> {
+/// `stale`: the log already holds this version of the record, or this very event, so the row is a forgery.
+async fn read_inbox(conn: &DatabaseTransaction, after: i64) -> Result<Vec<InboxRow>, Error> {
+    let leaf = leaf_bytes(conn.get_database_backend());
     let sql = format!(
         "SELECT i.inbox_id, i.event_id, i.stream_type, i.stream_id, i.stream_ver, i.event_type, i.actor_id, i.unit_id, \
-         i.scope_id, i.corr_id, i.at, i.day, i.leaf, i.leaf_hash, \
-         EXISTS (SELECT 1 FROM audit_event e WHERE e.stream_id = i.stream_id AND e.stream_ver >= i.stream_ver) AS stale \
-         FROM audit_inbox i ORDER BY i.inbox_id LIMIT {BATCH}"
+         i.scope_id, i.corr_id, i.at, i.day, {leaf} AS leaf, i.leaf_hash, i.true_to_leaf, \
+         EXISTS (SELECT 1 FROM audit_event e WHERE e.stream_id = i.stream_id AND e.stream_ver >= i.stream_ver) \
+         OR EXISTS (SELECT 1 FROM audit_event e WHERE e.event_id = i.event_id) AS stale \
+         FROM audit_inbox i WHERE i.inbox_id > {after} ORDER BY i.inbox_id LIMIT {BATCH}"
     );
     let statement = Statement::from_string(conn.get_database_backend(), sql);
     InboxRow::find_by_statement(statement).all(conn).await.map_err(translate)
@@ -130,7 +161,9 @@ async fn append(conn: &DatabaseTransaction, rows: Vec<InboxRow>) -> Result<(), E
     let mut groups = Vec::with_capacity(rows.len());
     let mut values: Vec<SqlValue> = Vec::with_capacity(rows.len() * COLUMNS);
     let next = size + i64::try_from(rows.len()).map_err(Error::internal)?;
+    let ids: Vec<SqlValue> = rows.iter().map(|row| row.inbox_id.into()).collect();
     for (position, row) in (size..).zip(rows) {
+        let leaf = row.text()?.to_owned();
         groups.push(format!("({})", placeholders(backend, values.len() + 1, COLUMNS)));
         values.extend::<[SqlValue; COLUMNS]>([
             position.into(),
@@ -146,7 +179,7 @@ async fn append(conn: &DatabaseTransaction, rows: Vec<InboxRow>) -> Result<(), E
             row.at.into(),
             row.day.into(),
             sealed_at.into(),
-            row.leaf.into(),
+            leaf.into(),
         ]);
     }
     let sql = format!(
@@ -157,22 +190,36 @@ async fn append(conn: &DatabaseTransaction, rows: Vec<InboxRow>) -> Result<(), E
     conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(translate)?;
     let sql = format!("UPDATE audit_head SET size = {next} WHERE log_id = 1 AND size = {size}");
     let moved = conn.execute_raw(Statement::from_string(backend, sql)).await.map_err(translate)?;
-    if moved.rows_affected() == 1 { Ok(()) } else { Err(Error::internal("the head moved during a seal")) }
+    if moved.rows_affected() != 1 {
+        return Err(Error::internal("the head moved during a seal"));
+    }
+    let sql = format!("DELETE FROM audit_inbox WHERE inbox_id IN ({})", placeholders(backend, 1, ids.len()));
+    conn.execute_raw(Statement::from_sql_and_values(backend, sql, ids)).await.map(drop).map_err(translate)
 }
 
-/// A leaf that does not match its hash never enters the log; it is kept and reported.
-async fn quarantine(conn: &DatabaseTransaction, rows: Vec<InboxRow>) -> Result<(), Error> {
-    let backend = conn.get_database_backend();
-    for row in rows {
-        tracing::error!(event_id = %row.event_id, stream_id = %row.stream_id, "an event was quarantined");
-        let sql = format!(
-            "INSERT INTO audit_quarantine (event_id, found_at, leaf, leaf_hash) VALUES ({}) ON CONFLICT DO NOTHING",
-            placeholders(backend, 1, 4)
-        );
-        let values: [SqlValue; 4] = [row.event_id.into(), clock::now().into(), row.leaf.into(), row.leaf_hash.into()];
-        conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(translate)?;
+/// Moves a row to quarantine, where it is kept. False: the database refuses, because a row stands on the event.
+async fn set_aside(conn: &DatabaseTransaction, row: &InboxRow) -> Result<bool, Error> {
+    let (id, now) = (row.inbox_id, clock::now());
+    let run = async |sql: &str| conn.execute_unprepared(sql).await.map_err(translate);
+    let moved = async {
+        run(&format!(
+            "INSERT INTO audit_quarantine (event_id, found_at, leaf, leaf_hash) \
+             SELECT event_id, {now}, leaf, leaf_hash FROM audit_inbox i WHERE inbox_id = {id} \
+             AND NOT EXISTS (SELECT 1 FROM audit_quarantine q WHERE q.event_id = i.event_id)"
+        ))
+        .await?;
+        run(&format!("DELETE FROM audit_inbox WHERE inbox_id = {id}")).await
+    };
+    run("SAVEPOINT set_aside").await?;
+    let moved = moved.await;
+    if moved.is_err() {
+        run("ROLLBACK TO SAVEPOINT set_aside").await?;
     }
-    Ok(())
+    run("RELEASE SAVEPOINT set_aside").await?;
+    if moved.is_ok() {
+        tracing::error!(event_id = %row.event_id, stream_id = %row.stream_id, "an event was quarantined");
+    }
+    Ok(moved.is_ok())
 }
 
 /// The number of sealed events: the next position.

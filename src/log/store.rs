@@ -1,7 +1,7 @@
 //! Sealed events in SQL, by position.
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
-use sea_orm::{ConnectionTrait, FromQueryResult, Order, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Order, Statement};
 use uuid::Uuid;
 
 use crate::auth::Scope;
@@ -109,10 +109,50 @@ fn build(conn: &impl ConnectionTrait, select: &SelectStatement) -> Statement {
     conn.get_database_backend().build(select)
 }
 
-/// A stretch of the log with what only the log itself needs, from `after` (exclusive).
-pub async fn stretch(conn: &impl ConnectionTrait, after: i64, limit: u64) -> Result<Vec<EventRow>, Error> {
-    let range = Range { after: Some(after), before: None, descending: false, limit };
-    read(conn, &Filter::default(), &Scope::Everything, range).await
+/// An expression for a leaf's bytes, which on SQLite need not be text.
+pub fn leaf_bytes(backend: DbBackend) -> &'static str {
+    if backend == DbBackend::Sqlite { "CAST(leaf AS BLOB)" } else { "convert_to(leaf, 'UTF8')" }
+}
+
+/// A leaf as it stands there, whoever wrote it.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Leaf {
+    /// Its position; for one that is not sealed yet, its place in the inbox.
+    pub seq: i64,
+    /// Its bytes.
+    pub leaf: Vec<u8>,
+}
+
+/// Sealed leaves from `after` (exclusive), whatever they are.
+pub async fn leaves(conn: &impl ConnectionTrait, after: i64, limit: u64) -> Result<Vec<Leaf>, Error> {
+    let backend = conn.get_database_backend();
+    let leaf = leaf_bytes(backend);
+    let sql = format!("SELECT seq, {leaf} AS leaf FROM audit_event WHERE seq > {after} ORDER BY seq LIMIT {limit}");
+    Leaf::find_by_statement(Statement::from_string(backend, sql)).all(conn).await.map_err(translate)
+}
+
+/// Leaves that wait in the inbox, in the order in which they will be sealed.
+pub async fn unsealed(conn: &impl ConnectionTrait) -> Result<Vec<Leaf>, Error> {
+    let backend = conn.get_database_backend();
+    let leaf = leaf_bytes(backend);
+    let sql = format!("SELECT inbox_id AS seq, {leaf} AS leaf FROM audit_inbox ORDER BY inbox_id");
+    Leaf::find_by_statement(Statement::from_string(backend, sql)).all(conn).await.map_err(translate)
+}
+
+/// An event that never entered the log.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Quarantined {
+    /// Its id.
+    pub event_id: Uuid,
+    /// When the sealer set it aside, µs.
+    pub found_at: i64,
+}
+
+/// Every event that was set aside.
+pub async fn quarantined(conn: &impl ConnectionTrait) -> Result<Vec<Quarantined>, Error> {
+    let sql = "SELECT event_id, found_at FROM audit_quarantine ORDER BY found_at, event_id";
+    let statement = Statement::from_string(conn.get_database_backend(), sql);
+    Quarantined::find_by_statement(statement).all(conn).await.map_err(translate)
 }
 
 /// A disclosed personal value.

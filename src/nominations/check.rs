@@ -30,6 +30,9 @@ pub async fn references(tx: &WriteTx<'_>, draft: &NominationDraft) -> Result<(),
         return Err(Error::invalid("/award_form", vi, en));
     }
     exists_on(tx, draft.unit, round.as_of).await?;
+    if draft.path == NominationPath::Normal {
+        is_judged(tx, draft, round.as_of).await?;
+    }
     match units::store::find(tx.conn(), draft.nominator_unit).await? {
         Some(_) => Ok(()),
         None => Err(Error::invalid("/nominator_unit", "không có đơn vị này", "there is no such unit")),
@@ -45,6 +48,19 @@ async fn exists_on(tx: &WriteTx<'_>, unit: Uuid, day: NaiveDate) -> Result<(), E
     }
     let vi = format!("đơn vị không tồn tại vào ngày chốt {day}");
     Err(Error::invalid("/unit", vi, format!("the unit does not exist on the cut-off {day}")))
+}
+
+/// 422 unless the round's rule set has criteria for a subject of this kind. The special path is open to everybody.
+async fn is_judged(tx: &WriteTx<'_>, draft: &NominationDraft, as_of: NaiveDate) -> Result<(), Error> {
+    let rule_set = campaigns::store::rule_set(tx.conn(), draft.campaign, &draft.round).await?;
+    let lineage = units::store::lineage(tx.conn()).await?;
+    let kind = lineage.kind(draft.unit, as_of);
+    if kind.is_some_and(|kind| rule_set.model().judges(kind.as_str())) {
+        return Ok(());
+    }
+    let (vi, en) =
+        ("đợt này không có nhóm tiêu chí cho loại đơn vị ấy", "no category of this round has units of its kind");
+    Err(Error::invalid("/unit", vi, en))
 }
 
 /// 403 or 404 unless the caller may nominate from where it stands; 422 if the nominator is not the one that the path asks for.

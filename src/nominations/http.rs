@@ -9,16 +9,16 @@ use uuid::Uuid;
 
 use super::store::{self, Filter, nomination};
 use super::view::{self, NominationView};
-use super::{NominationContent, NominationDraft, NominationState, TRANSITIONS, check};
+use super::{NominationContent, NominationDraft, NominationState, check};
 use crate::auth::policy::permit::{Nominate, ReadRecords, ReviewNominations};
-use crate::auth::{Needed, Permission, Permit, transition};
-use crate::db::{Outcome, WriteTx};
-use crate::error::{Code, Error};
+use crate::auth::{Permission, Permit};
+use crate::campaigns;
+use crate::db::WriteTx;
+use crate::error::Error;
 use crate::http::page::Page;
-use crate::http::{
-    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, changed, created, found,
-};
-use crate::log::http::{EventPage, History, history};
+use crate::http::resource::{self, Resource};
+use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, created};
+use crate::log::http::{EventPage, History};
 
 const fn read(id: &'static str) -> Operation {
     Operation { id, permission: Permission::ReadRecords, call: Call::Read, events: &[] }
@@ -66,10 +66,13 @@ pub struct NominationQuery {
     /// Of this subject.
     #[garde(skip)]
     unit: Option<Uuid>,
+    /// Of this unit and all that it covers, predecessors included.
+    #[garde(skip)]
+    within: Option<Uuid>,
     /// In this state.
     #[garde(skip)]
     state: Option<NominationState>,
-    /// Of this round.
+    /// Of this round; needs `campaign`.
     #[garde(length(chars, min = 1, max = 100))]
     #[param(min_length = 1, max_length = 100, example = "mid")]
     round: Option<String>,
@@ -81,8 +84,8 @@ pub struct NominationQuery {
     #[param(min_length = 1, max_length = 100, example = "giay_khen_huyen")]
     award_form: Option<String>,
     /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
+    #[garde(range(min = 0, max = 9_007_199_254_740_991))]
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
     changed_since: Option<i64>,
     /// Items per page.
     #[garde(range(min = 1, max = 200))]
@@ -106,27 +109,19 @@ pub async fn list_nominations(
     let query = query.0;
     let listing = Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
     app.db.settle().await?;
+    let reader = app.db.reader();
     let filter = Filter {
         scope: permit.scope(),
         unit: query.unit,
+        within: query.within.map(|unit| permit.caller.under(unit)),
         state: query.state,
-        round: query.round,
+        round: campaigns::store::round(reader.conn(), query.campaign, query.round).await?,
         campaign: query.campaign,
         award_form: query.award_form,
         changed_since: query.changed_since,
     };
-    let reader = app.db.reader();
-    let found = store::page(reader.conn(), &filter, listing.slice).await?;
-    let sides = view::all_sides(reader.conn(), &found.items, permit.caller.today).await?;
-    let mut sides = sides.iter();
-    listing.answer(
-        found,
-        |row| row.id,
-        |row| {
-            let sides = sides.next().ok_or_else(|| Error::internal("a row without a place"))?;
-            NominationView::new(&row, sides, &permit.caller)
-        },
-    )
+    let found = store::page(reader.conn(), &filter, &listing.slice).await?;
+    resource::list(&listing, reader.conn(), found, &permit.caller).await
 }
 
 /// Reads a nomination.
@@ -138,11 +133,7 @@ pub async fn get_nomination(
     permit: Permit<ReadRecords>,
     id: PathId,
 ) -> Result<HttpResponse, Error> {
-    let reader = app.db.reader();
-    let row = store::find(reader.conn(), id.0).await?;
-    let sides = view::sides_of(reader.conn(), &row, permit.caller.today).await?;
-    sides.check(&permit.caller)?;
-    found(&request, row.version, &NominationView::new(&row, &sides, &permit.caller)?)
+    resource::read::<nomination::Model>(&request, app.db.reader().conn(), &permit.caller, id.0).await
 }
 
 /// Reads a nomination's history.
@@ -155,10 +146,7 @@ pub async fn list_nomination_events(
     id: PathId,
     query: Query<History>,
 ) -> Result<HttpResponse, Error> {
-    let reader = app.db.reader();
-    let row = store::find(reader.conn(), id.0).await?;
-    view::sides_of(reader.conn(), &row, permit.caller.today).await?.check(&permit.caller)?;
-    history(&request, &app, id.0, query.0).await
+    resource::events::<nomination::Model>(&request, &app, &permit.caller, id.0, query.0).await
 }
 
 /// Files a nomination as a draft.
@@ -181,7 +169,7 @@ pub async fn file_nomination(
         check::was_helped(tx, draft, filed_on).await?;
         check::nothing_stands(tx, draft).await?;
         let row = store::file(tx, draft, filed_on).await?;
-        let view = NominationView::new(&row, &sides, &permit.caller)?;
+        let view = row.view(&sides, &permit.caller)?;
         created(format!("/v1/nominations/{}", row.id), row.version, &view)
     });
     Ok(answer(stored.await?))
@@ -199,7 +187,7 @@ pub async fn amend_nomination(
 ) -> Result<HttpResponse, Error> {
     let content = &body.value;
     let amend = async |tx: &WriteTx<'_>, old: &nomination::Model| store::amend(tx, old, content).await;
-    step(&app, &permit, id.0, &if_match, "amend", amend).await
+    resource::step(&app, &permit, id.0, &if_match, "amend", amend).await
 }
 
 /// Submits a nomination.
@@ -212,7 +200,7 @@ pub async fn submit_nomination(
     if_match: IfMatch,
 ) -> Result<HttpResponse, Error> {
     let submit = async |tx: &WriteTx<'_>, old: &nomination::Model| store::submit(tx, old).await;
-    step(&app, &permit, id.0, &if_match, "submit", submit).await
+    resource::step(&app, &permit, id.0, &if_match, "submit", submit).await
 }
 
 /// Why a nomination is returned or withdrawn.
@@ -238,7 +226,7 @@ pub async fn return_nomination(
 ) -> Result<HttpResponse, Error> {
     let reason = &body.value.reason;
     let send_back = async |tx: &WriteTx<'_>, old: &nomination::Model| store::send_back(tx, old, reason).await;
-    step(&app, &permit, id.0, &if_match, "return", send_back).await
+    resource::step(&app, &permit, id.0, &if_match, "return", send_back).await
 }
 
 /// Withdraws a nomination for good.
@@ -253,30 +241,5 @@ pub async fn withdraw_nomination(
 ) -> Result<HttpResponse, Error> {
     let reason = &body.value.reason;
     let withdraw = async |tx: &WriteTx<'_>, old: &nomination::Model| store::withdraw(tx, old, reason).await;
-    step(&app, &permit, id.0, &if_match, "withdraw", withdraw).await
-}
-
-/// One step of a nomination's life: seen, allowed, unchanged since it was read, then taken.
-async fn step<P: Needed>(
-    app: &App,
-    permit: &Permit<P>,
-    id: Uuid,
-    if_match: &IfMatch,
-    verb: &str,
-    take: impl AsyncFn(&WriteTx<'_>, &nomination::Model) -> Result<nomination::Model, Error>,
-) -> Result<HttpResponse, Error> {
-    let caller = &permit.caller;
-    let taken = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
-        let old = store::locked(tx, id).await?;
-        let sides = view::sides_of(tx.conn(), &old, caller.today).await?;
-        sides.check(caller)?;
-        if !permit.may(sides.acting(old.path()?)) {
-            return Err(Code::Forbidden.into());
-        }
-        if_match.check(old.version)?;
-        transition::take(TRANSITIONS, verb, caller, sides.standing(&old)?)?;
-        Ok(Outcome::Changed((take(tx, &old).await?, sides)))
-    });
-    let (row, sides) = taken.await?;
-    changed(row.version, &NominationView::new(&row, &sides, caller)?)
+    resource::step(&app, &permit, id.0, &if_match, "withdraw", withdraw).await
 }

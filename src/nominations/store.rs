@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::{NominationContent, NominationDraft, NominationPath, NominationState};
 use crate::auth::Scope;
 use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list};
-use crate::error::{Code, Error};
+use crate::db::{Event, WriteTx, list::List};
+use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::http::page::{Found, Slice};
 use crate::{id, record};
@@ -133,16 +133,6 @@ pub async fn standing(conn: &impl ConnectionTrait, draft: &NominationDraft) -> R
     Ok(select.one(conn).await.map_err(translate)?.map(|row| row.id))
 }
 
-/// One nomination.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<nomination::Model, Error> {
-    nomination::Model::find(conn, id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
-/// The nomination, to be changed in this transaction.
-pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<nomination::Model, Error> {
-    nomination::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
 /// What a list of nominations is narrowed to.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -150,6 +140,8 @@ pub struct Filter {
     pub scope: Scope,
     /// Of this subject.
     pub unit: Option<Uuid>,
+    /// Of units that this covers.
+    pub within: Option<Scope>,
     /// In this state.
     pub state: Option<NominationState>,
     /// Of this round.
@@ -166,27 +158,17 @@ pub struct Filter {
 pub async fn page(
     conn: &impl ConnectionTrait,
     filter: &Filter,
-    slice: Slice,
+    slice: &Slice,
 ) -> Result<Found<nomination::Model>, Error> {
     let concerned = |unit: &str| filter.scope.condition("nomination", unit, "filed_on");
-    let mut select = nomination::Entity::find().filter(concerned("unit_id").or(concerned("nominator_unit")));
-    if let Some(unit) = filter.unit {
-        select = select.filter(nomination::Column::UnitId.eq(unit));
-    }
-    if let Some(state) = filter.state {
-        select = select.filter(nomination::Column::State.eq(state.as_str()));
-    }
-    if let Some(round) = &filter.round {
-        select = select.filter(nomination::Column::Round.eq(round));
-    }
-    if let Some(campaign) = filter.campaign {
-        select = select.filter(nomination::Column::CampaignId.eq(campaign));
-    }
-    if let Some(award_form) = &filter.award_form {
-        select = select.filter(nomination::Column::AwardForm.eq(award_form));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("nomination", position));
-    }
-    list::page(conn, select, nomination::Column::Id, slice).await
+    List::<nomination::Entity>::of(concerned("unit_id").or(concerned("nominator_unit")))
+        .equal(nomination::Column::CampaignId, filter.campaign)
+        .equal(nomination::Column::UnitId, filter.unit)
+        .equal(nomination::Column::Round, filter.round.as_deref())
+        .equal(nomination::Column::AwardForm, filter.award_form.as_deref())
+        .equal(nomination::Column::State, filter.state.map(NominationState::as_str))
+        .given(filter.within.as_ref().map(|within| within.condition("nomination", "unit_id", "filed_on")))
+        .changed_since(filter.changed_since)
+        .page(conn, nomination::Column::Id, slice)
+        .await
 }

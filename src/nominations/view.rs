@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::store::nomination;
 use super::{NominationPath, NominationState, TRANSITIONS};
-use crate::auth::{Caller, Permission, Place, Standing, scope, transition};
+use crate::auth::{Caller, Place, Standing, Transition, scope};
 use crate::clock::rfc3339;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::evidence::Evidence;
+use crate::http::resource::Resource;
 
 /// A nomination as clients see it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,28 +66,51 @@ pub struct NominationView {
     pub updated_at: String,
 }
 
-impl NominationView {
-    /// The nomination as this caller sees it.
-    pub fn new(row: &nomination::Model, sides: &Sides, caller: &Caller) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.id,
-            campaign: row.campaign_id,
-            round: row.round.clone(),
-            unit: row.unit_id,
-            award_form: row.award_form.clone(),
-            path: row.path()?,
-            nominator_unit: row.nominator_unit,
-            filed_on: row.filed_on,
-            achievement: row.achievement.clone(),
-            evidence: row.evidence()?,
-            state: row.state()?,
-            submitted_by: row.submitted_by,
-            returned_by: row.returned_by,
-            return_reason: row.return_reason.clone(),
-            allowed_actions: transition::allowed(TRANSITIONS, caller, sides.standing(row)?),
-            version: row.version,
-            created_at: rfc3339(row.created_at),
-            updated_at: rfc3339(row.updated_at),
+impl Resource for nomination::Model {
+    type State = NominationState;
+    type Sight = Sides;
+    type View = NominationView;
+
+    async fn sights(conn: &impl ConnectionTrait, rows: &[Self], caller: &Caller) -> Result<Vec<Sides>, Error> {
+        let both = |row: &Self| [(row.unit_id, row.filed_on), (row.nominator_unit, row.filed_on)];
+        let records: Vec<(Uuid, NaiveDate)> = rows.iter().flat_map(both).collect();
+        let mut places = scope::places(conn, &records, caller.today).await?.into_iter();
+        rows.iter().map(|_| next(&mut places)).collect()
+    }
+
+    fn places(sides: &Sides) -> impl Iterator<Item = &Place> {
+        [&sides.subject, &sides.nominator].into_iter()
+    }
+
+    fn steps(&self, _sides: &Sides) -> &'static [Transition<NominationState>] {
+        TRANSITIONS
+    }
+
+    fn standing<'a>(&self, sides: &'a Sides, _caller: &Caller) -> Result<Standing<'a, NominationState>, Error> {
+        let place = sides.acting(self.path()?);
+        Ok(Standing { state: self.state()?, place, submitter: self.submitted_by, writer: None })
+    }
+
+    fn view(&self, sides: &Sides, caller: &Caller) -> Result<NominationView, Error> {
+        Ok(NominationView {
+            id: self.id,
+            campaign: self.campaign_id,
+            round: self.round.clone(),
+            unit: self.unit_id,
+            award_form: self.award_form.clone(),
+            path: self.path()?,
+            nominator_unit: self.nominator_unit,
+            filed_on: self.filed_on,
+            achievement: self.achievement.clone(),
+            evidence: self.evidence()?,
+            state: self.state()?,
+            submitted_by: self.submitted_by,
+            returned_by: self.returned_by,
+            return_reason: self.return_reason.clone(),
+            allowed_actions: self.allowed_actions(sides, caller)?,
+            version: self.version,
+            created_at: rfc3339(self.created_at),
+            updated_at: rfc3339(self.updated_at),
         })
     }
 }
@@ -100,23 +124,13 @@ pub struct Sides {
 }
 
 impl Sides {
-    /// The place from which steps are taken.
-    pub fn acting(&self, path: NominationPath) -> &Place {
+    /// The place from which steps are taken: the nominator's on the special path, because the subject may be from
+    /// elsewhere.
+    pub const fn acting(&self, path: NominationPath) -> &Place {
         match path {
             NominationPath::Normal => &self.subject,
             NominationPath::Special => &self.nominator,
         }
-    }
-
-    /// 404 unless the caller may see the subject's records or the nominator's.
-    pub fn check(&self, caller: &Caller) -> Result<(), Error> {
-        let seen = [&self.subject, &self.nominator].iter().any(|place| caller.may(Permission::ReadRecords, place));
-        if seen { Ok(()) } else { Err(Code::NotFound.into()) }
-    }
-
-    /// The nomination as the table of transitions sees it.
-    pub fn standing(&self, row: &nomination::Model) -> Result<Standing<'_, NominationState>, Error> {
-        Ok(Standing { state: row.state()?, place: self.acting(row.path()?), submitter: row.submitted_by, writer: None })
     }
 }
 
@@ -130,23 +144,6 @@ pub async fn sides(
 ) -> Result<Sides, Error> {
     let mut places = scope::places(conn, &[(unit, filed_on), (nominator, filed_on)], today).await?.into_iter();
     next(&mut places)
-}
-
-/// The two places of a nomination that stands.
-pub async fn sides_of(conn: &impl ConnectionTrait, row: &nomination::Model, today: NaiveDate) -> Result<Sides, Error> {
-    sides(conn, row.unit_id, row.nominator_unit, row.filed_on, today).await
-}
-
-/// The places of many nominations, in their order.
-pub async fn all_sides(
-    conn: &impl ConnectionTrait,
-    rows: &[nomination::Model],
-    today: NaiveDate,
-) -> Result<Vec<Sides>, Error> {
-    let both = |row: &nomination::Model| [(row.unit_id, row.filed_on), (row.nominator_unit, row.filed_on)];
-    let records: Vec<(Uuid, NaiveDate)> = rows.iter().flat_map(both).collect();
-    let mut places = scope::places(conn, &records, today).await?.into_iter();
-    rows.iter().map(|_| next(&mut places)).collect()
 }
 
 fn next(places: &mut impl Iterator<Item = Place>) -> Result<Sides, Error> {

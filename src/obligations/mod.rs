@@ -12,11 +12,12 @@ use uuid::Uuid;
 
 use crate::auth::{Permission, Transition};
 use crate::error::{Code, Error, Fault};
-use crate::evidence::{Evidence, MOST_EVIDENCE};
+use crate::evidence::{Evidence, MOST_EVIDENCE, PaperNumber};
 use crate::words;
 
 pub mod http;
 pub mod store;
+pub mod view;
 
 /// The register in which obligations stand.
 pub const REGISTER: &str = "obligation";
@@ -76,9 +77,9 @@ pub struct Terms {
     pub title: Option<String>,
     /// Number of the paper that asks for it.
     #[serde(default)]
-    #[garde(inner(length(chars, min = 1, max = 100)))]
-    #[schema(min_length = 1, max_length = 100, example = "120/UBND-NV")]
-    pub document_number: Option<String>,
+    #[garde(dive)]
+    #[schema(inline, example = "120/UBND-NV")]
+    pub document_number: Option<PaperNumber>,
     /// Last day on which it is in time.
     #[garde(skip)]
     #[schema(example = "2023-12-15")]
@@ -194,7 +195,8 @@ mod tests {
     #[test]
     fn what_is_entered_later_needs_the_day_of_receipt_and_evidence() {
         let (start, today) = (day("2021-01-01"), day("2024-02-01"));
-        let paper = || vec![Evidence { kind: EvidenceKind::Document, number: Some("1/BC".into()), sha256: None }];
+        let paper =
+            || vec![Evidence { kind: EvidenceKind::Document, number: Some(PaperNumber("1/BC".into())), sha256: None }];
         for (fulfilled, received, evidence, faults) in [
             ("2024-02-01", None, vec![], vec![]),
             ("2024-01-31", None, vec![], vec!["/f/received_on", "/f/evidence"]),

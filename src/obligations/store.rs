@@ -8,10 +8,9 @@ use uuid::Uuid;
 
 use super::{Fulfilment, ObligationDraft, ObligationKind, ObligationState, Terms};
 use crate::auth::Scope;
-use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list};
-use crate::error::{Code, Error};
-use crate::evidence::Evidence;
+use crate::db::{Event, WriteTx, list::List};
+use crate::error::Error;
+use crate::evidence::{Evidence, PaperNumber};
 use crate::http::page::{Found, Slice};
 use crate::{id, record};
 
@@ -21,7 +20,7 @@ record! {
         public campaign_id: Uuid,
         public unit_id: Uuid,
         public kind: String,
-        personal title: Option<String>,
+        personal [searched] title: Option<String>,
         public document_number: Option<String>,
         public due_on: Date,
         public fulfilled_on: Option<Date>,
@@ -45,7 +44,7 @@ impl obligation::Model {
         Ok(Terms {
             kind: ObligationKind::parse(&self.kind).ok_or_else(|| Error::internal("an unknown kind of obligation"))?,
             title: self.title.clone(),
-            document_number: self.document_number.clone(),
+            document_number: self.document_number.clone().map(PaperNumber),
             due_on: self.due_on,
         })
     }
@@ -64,6 +63,7 @@ impl obligation::Model {
 
     fn with_terms(&self, terms: &Terms) -> Self {
         let Terms { kind, title, document_number, due_on } = terms.clone();
+        let document_number = document_number.map(|number| number.0);
         Self { kind: kind.as_str().to_owned(), title, document_number, due_on, ..self.clone() }
     }
 
@@ -141,16 +141,6 @@ pub async fn cancel(tx: &WriteTx<'_>, old: &obligation::Model, reason: &str) -> 
     tx.update(old, new, Event::because("obligation.cancelled", reason)).await
 }
 
-/// One obligation.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<obligation::Model, Error> {
-    obligation::Model::find(conn, id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
-/// The obligation, to be changed in this transaction.
-pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<obligation::Model, Error> {
-    obligation::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
 /// What a list of obligations is narrowed to.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -160,14 +150,16 @@ pub struct Filter {
     pub campaign: Option<Uuid>,
     /// Owed by this unit.
     pub unit: Option<Uuid>,
+    /// Of units that this covers.
+    pub within: Option<Scope>,
     /// Of this kind.
     pub kind: Option<ObligationKind>,
     /// In this state.
     pub state: Option<ObligationState>,
     /// Due up to this day.
     pub until: Option<NaiveDate>,
-    /// Due between these days, both included.
-    pub due: Option<(NaiveDate, NaiveDate)>,
+    /// Dated in this year.
+    pub year: Option<i32>,
     /// With an event at this position or later.
     pub changed_since: Option<i64>,
 }
@@ -176,29 +168,17 @@ pub struct Filter {
 pub async fn page(
     conn: &impl ConnectionTrait,
     filter: &Filter,
-    slice: Slice,
+    slice: &Slice,
 ) -> Result<Found<obligation::Model>, Error> {
-    let mut select = obligation::Entity::find().filter(filter.scope.condition("obligation", "unit_id", "due_on"));
-    if let Some(campaign) = filter.campaign {
-        select = select.filter(obligation::Column::CampaignId.eq(campaign));
-    }
-    if let Some(unit) = filter.unit {
-        select = select.filter(obligation::Column::UnitId.eq(unit));
-    }
-    if let Some(kind) = filter.kind {
-        select = select.filter(obligation::Column::Kind.eq(kind.as_str()));
-    }
-    if let Some(state) = filter.state {
-        select = select.filter(obligation::Column::State.eq(state.as_str()));
-    }
-    if let Some((from, to)) = filter.due {
-        select = select.filter(obligation::Column::DueOn.between(from, to));
-    }
-    if let Some(day) = filter.until {
-        select = select.filter(obligation::Column::DueOn.lte(day));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("obligation", position));
-    }
-    list::page(conn, select, obligation::Column::Id, slice).await
+    List::<obligation::Entity>::of(filter.scope.condition("obligation", "unit_id", "due_on"))
+        .equal(obligation::Column::CampaignId, filter.campaign)
+        .equal(obligation::Column::UnitId, filter.unit)
+        .equal(obligation::Column::Kind, filter.kind.map(ObligationKind::as_str))
+        .equal(obligation::Column::State, filter.state.map(ObligationState::as_str))
+        .in_year(obligation::Column::DueOn, filter.year)
+        .until(obligation::Column::DueOn, filter.until)
+        .given(filter.within.as_ref().map(|within| within.condition("obligation", "unit_id", "due_on")))
+        .changed_since(filter.changed_since)
+        .page(conn, obligation::Column::Id, slice)
+        .await
 }

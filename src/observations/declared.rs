@@ -1,17 +1,18 @@
 //! What a campaign's rule sets declare: under each name an indicator, attribute, date or kind of record, and the body
 //! that owns it. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
+use serde::Deserialize as _;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::Sort;
 use super::owner::{Held, Owner};
 use crate::campaigns::{Definition, Round};
-use crate::recommendations::rules::{AttributeKind, DateKind, Indicator, Model, RecordKind, RuleSet};
+use crate::recommendations::rules::{AttributeKind, DateKind, Indicator, Model, RecordKind, RuleSet, Scalar};
 
 /// What a rule set says of one name.
 #[derive(Clone, Copy, Debug)]
@@ -148,10 +149,39 @@ pub fn yes_or_no(document: &Value, record: &str) -> BTreeSet<String> {
     found
 }
 
+/// The values of each field of `record` that some condition asks for, and nothing else that a field may say.
+pub fn asked_for(document: &Value, record: &str) -> BTreeMap<String, BTreeSet<Scalar>> {
+    let mut found = BTreeMap::new();
+    gather_values(&document["records"][record]["counts_only_if"], &mut found);
+    gather_asked(document, record, &mut found);
+    found
+}
+
+fn gather_asked(document: &Value, record: &str, found: &mut BTreeMap<String, BTreeSet<Scalar>>) {
+    match document {
+        Value::Object(members) => {
+            let conditions = ["count", "every"].into_iter().filter_map(|operator| members.get(operator));
+            for condition in conditions.filter(|condition| condition["records"] == record) {
+                gather_values(&condition["where"], found);
+            }
+            members.values().for_each(|member| gather_asked(member, record, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather_asked(item, record, found)),
+        _ => {}
+    }
+}
+
+/// From `{ kind: guidance }` or `{ kind: [guidance, production] }`.
+fn gather_values(wanted: &Value, found: &mut BTreeMap<String, BTreeSet<Scalar>>) {
+    for (field, values) in wanted.as_object().into_iter().flatten() {
+        let values = values.as_array().map_or(std::slice::from_ref(values), Vec::as_slice);
+        let values = values.iter().filter_map(|value| Scalar::deserialize(value).ok());
+        found.entry(field.clone()).or_default().extend(values);
+    }
+}
+
 #[cfg(test)]
 pub mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::campaigns::Folder;
 
@@ -198,5 +228,22 @@ pub mod tests {
         let fields: Vec<String> = yes_or_no(document, "loan").into_iter().collect();
         assert_eq!(fields, ["interest_on_time", "principal_on_time", "purpose_ok"]);
         assert!(yes_or_no(document, "linkage").is_empty());
+    }
+
+    #[test]
+    fn a_field_may_say_what_some_condition_asks_for() {
+        let declared = shipped();
+        let document = declared.rule_sets[0].document();
+        let asked = |record: &str| -> Vec<(String, Vec<String>)> {
+            let words = |values: BTreeSet<Scalar>| values.iter().map(ToString::to_string).collect();
+            asked_for(document, record).into_iter().map(|(field, values)| (field, words(values))).collect()
+        };
+        let expected =
+            |field: &str, words: &[&str]| (field.to_owned(), words.iter().map(|w| (*w).to_owned()).collect());
+        assert_eq!(asked("regulation"), [expected("kind", &["revolving_capital"])]);
+        let kinds = ["guidance", "mechanism_policy", "obstacle_removal"];
+        let initiative = [("beneficiary", &["poor_student"][..]), ("kind", &kinds), ("recognised", &["true"])];
+        assert_eq!(asked("initiative"), initiative.map(|(field, words)| expected(field, words)));
+        assert_eq!(asked("linkage"), []);
     }
 }

@@ -1,12 +1,15 @@
 //! Whether what is said fits what the rule set declares: name, period, day, and exactly the members that the name's sort
 //! has. Pure; every fault is told at once.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use chrono::{Datelike, NaiveDate};
 
-use super::declared::{Declaration, Declared, yes_or_no};
+use super::declared::{Declaration, Declared, asked_for, yes_or_no};
 use super::{Content, FieldValue, Sort};
 use crate::error::{Code, Error, Fault};
-use crate::recommendations::rules::{AttributeKind, Indicator, Per, RecordKind, Scalar};
+use crate::recommendations::rules::{AttributeKind, Indicator, Per, RecordKind, RuleSet, Scalar};
 
 /// Names that other rooms hold: figures, activities, units, obligations, initiatives.
 pub const ELSEWHERE: &[&str] = &[
@@ -24,6 +27,9 @@ pub const ELSEWHERE: &[&str] = &[
 
 /// The largest number, in đồng or anything else.
 pub const LARGEST: i64 = 9_000_000_000_000_000;
+
+/// What a field says whose value no condition asks for.
+const OTHER: &str = "other";
 
 /// What is said under which name.
 #[derive(Clone, Copy, Debug)]
@@ -151,8 +157,9 @@ impl Claim<'_> {
         let Some(fields) = &self.content.fields else {
             return faults.add("/content/fields", "còn thiếu", "is needed");
         };
-        let document = declared.rule_set_at(self.observed_on).map(|rule_set| yes_or_no(rule_set.document(), self.name));
-        let yes_or_no = document.unwrap_or_default();
+        let document = declared.rule_set_at(self.observed_on).map(RuleSet::document);
+        let yes_or_no = document.map(|document| yes_or_no(document, self.name)).unwrap_or_default();
+        let asked_for = document.map(|document| asked_for(document, self.name)).unwrap_or_default();
         for (name, value) in fields {
             let pointer = format!("/content/fields/{}", name.replace('~', "~0").replace('/', "~1"));
             if !kind.fields.contains(name) {
@@ -161,14 +168,39 @@ impl Claim<'_> {
                 faults.add(&pointer, "được tính ra, không nhập", "is worked out, never given");
             } else if yes_or_no.contains(name) && !matches!(value, FieldValue::Bool(_)) {
                 faults.add(&pointer, "cần đúng hoặc sai", "needs true or false");
-            } else if name.ends_with("_on") && !is_day(value) {
-                faults.add(&pointer, "cần một ngày", "needs a civil date");
-            } else if !is_word(value) {
-                let vi = "cần một từ gồm chữ không dấu, số, `_`, `.`, `-`";
-                faults.add(&pointer, vi, "needs a word of ASCII letters, digits, `_`, `.` and `-`");
+            } else if is_of_days(kind, name) {
+                if !is_day(value) {
+                    faults.add(&pointer, "cần một ngày", "needs a civil date");
+                }
+            } else if !yes_or_no.contains(name) {
+                one_of(asked_for.get(name), value, &pointer, faults);
             }
         }
     }
+}
+
+/// Entries stand in the log as they are: a field says what some condition asks for, or `other`. Free text has no room
+/// there, and no number that somebody could be reached or known by.
+fn one_of(asked_for: Option<&BTreeSet<Scalar>>, value: &FieldValue, pointer: &str, faults: &mut Faults) {
+    let said = match value {
+        FieldValue::Bool(value) => Scalar::Bool(*value),
+        FieldValue::Integer(value) => Scalar::Integer(*value),
+        FieldValue::Text(text) => Scalar::Text(text.clone()),
+    };
+    let other = Scalar::Text(OTHER.to_owned());
+    let asked = |value: &Scalar| asked_for.is_some_and(|values| values.contains(value));
+    // What a condition asks to be true may be said to be false.
+    let opposite = matches!(said, Scalar::Bool(value) if asked(&Scalar::Bool(!value)));
+    if said == other || asked(&said) || opposite {
+        return;
+    }
+    let known = asked_for.into_iter().flatten().chain([&other]).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    faults.add(pointer, format!("cần một trong: {known}"), format!("needs one of: {known}"));
+}
+
+/// True for a field that the rules read as a civil date.
+fn is_of_days(kind: &RecordKind, field: &str) -> bool {
+    field.ends_with("_on") || kind.derived.values().any(|rule| rule.split(" <= ").any(|part| part == field))
 }
 
 /// A civil date as the rules read it: `2025-12-31`.
@@ -176,18 +208,11 @@ fn is_day(value: &FieldValue) -> bool {
     matches!(value, FieldValue::Text(text) if crate::text::is_civil_date(text))
 }
 
-/// Entries enter the log: a word of a vocabulary does, free text and names never.
-fn is_word(value: &FieldValue) -> bool {
-    let FieldValue::Text(text) = value else { return true };
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    (1..=100).contains(&text.len()) && text.chars().all(plain)
-}
-
 /// What is wrong so far.
 struct Faults(Vec<Fault>);
 
 impl Faults {
-    fn add(&mut self, pointer: &str, vi: &'static str, en: &'static str) {
+    fn add(&mut self, pointer: &str, vi: impl Into<Cow<'static, str>>, en: impl Into<Cow<'static, str>>) {
         self.0.push(Fault::new(pointer, vi, en));
     }
 
@@ -275,6 +300,19 @@ mod tests {
                 json!({ "fields": { "kind": "quy chế của ông Lò" } }),
                 "/content/fields/kind",
             ),
+            ("regulation", None, "2023-12-31", json!({ "fields": { "kind": "other" } }), ""),
+            ("regulation", None, "2023-12-31", json!({ "fields": { "kind": 912345678 } }), "/content/fields/kind"),
+            ("regulation", None, "2023-12-31", json!({ "fields": { "kind": true } }), "/content/fields/kind"),
+            (
+                "regulation",
+                None,
+                "2023-12-31",
+                json!({ "fields": { "issued_on": 912345678 } }),
+                "/content/fields/issued_on",
+            ),
+            ("linkage", None, "2023-12-31", json!({ "fields": { "kind": "0912345678" } }), "/content/fields/kind"),
+            ("linkage", None, "2023-12-31", json!({ "fields": { "kind": "other", "signed_on": "2022-03-01" } }), ""),
+            ("loan", None, "2023-12-31", json!({ "fields": { "purpose_ok": 1 } }), "/content/fields/purpose_ok"),
             ("regulation", None, "2023-12-31", json!({ "fields": { "colour": "red" } }), "/content/fields/colour"),
             ("regulation", None, "2023-12-31", json!({ "fields": {}, "known_none": true }), "/content/known_none"),
             ("loan", None, "2023-12-31", json!({ "fields": { "purpose_ok": true } }), ""),

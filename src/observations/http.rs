@@ -3,28 +3,28 @@
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use chrono::NaiveDate;
 use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::fit::Claim;
-use super::rights::{self, About, Rights};
+use super::rights::{self, About};
 use super::store::{self, Filter, observation};
-use super::{Content, ObservationDraft, ObservationState, Sort, is_the_owner_s, steps};
+use super::view::{ObservationSight, ObservationView};
+use super::{Content, ObservationDraft, ObservationState, Sort};
 use crate::auth::policy::permit::{ConfirmObservations, ReadRecords, ReportObservations};
-use crate::auth::{Caller, Needed, Permission, Permit, Standing, transition};
+use crate::auth::{Permission, Permit};
 use crate::campaigns;
-use crate::clock::rfc3339;
-use crate::db::{Outcome, WriteTx};
+use crate::db::WriteTx;
 use crate::error::Error;
 use crate::http::page::Page;
 use crate::http::problem::Problem;
-use crate::http::{
-    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, changed, created, found,
-};
-use crate::log::http::{EventPage, History, history};
+use crate::http::resource::{self, Resource};
+use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, created};
+use crate::log::http::{EventPage, History};
 use crate::registers::store::require_open;
+use crate::units;
 
 const fn read(id: &'static str) -> Operation {
     Operation { id, permission: Permission::ReadRecords, call: Call::Read, events: &[] }
@@ -59,76 +59,6 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(withdraw_observation);
 }
 
-/// An observation as clients see it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ObservationView {
-    /// Identity.
-    pub id: Uuid,
-    /// The campaign.
-    pub campaign: Uuid,
-    /// The unit that it is said of.
-    pub unit: Uuid,
-    /// The name that the rule set declares.
-    #[schema(max_length = 100)]
-    pub name: String,
-    /// What is declared under the name.
-    pub sort: Sort,
-    /// The period of an indicator.
-    #[schema(max_length = 4)]
-    pub period: Option<String>,
-    /// The civil date on which it was so.
-    pub observed_on: NaiveDate,
-    /// What is said.
-    pub content: Content,
-    /// The body that confirms it; null if the rule set names none.
-    #[schema(max_length = 100, example = "phong_ldtbxh")]
-    pub owner: Option<String>,
-    /// How far it has come.
-    pub state: ObservationState,
-    /// Who reported or last amended it.
-    pub reported_by: Option<Uuid>,
-    /// Who confirmed or last corrected it.
-    pub confirmed_by: Option<Uuid>,
-    /// What the caller may do now.
-    #[schema(max_items = 10)]
-    pub allowed_actions: Vec<&'static str>,
-    /// Version; the first part of the ETag.
-    pub version: i64,
-    /// Time of the first event, UTC.
-    #[schema(format = DateTime)]
-    pub created_at: String,
-    /// Time of the newest event, UTC.
-    #[schema(format = DateTime)]
-    pub updated_at: String,
-}
-
-impl ObservationView {
-    fn new(row: &observation::Model, rights: &Rights, caller: &Caller) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.id,
-            campaign: row.campaign_id,
-            unit: row.unit_id,
-            name: row.name.clone(),
-            sort: row.sort()?,
-            period: row.period.clone(),
-            observed_on: row.observed_on,
-            content: row.content()?,
-            owner: rights.owner.clone(),
-            state: row.state()?,
-            reported_by: row.reported_by,
-            confirmed_by: row.confirmed_by,
-            allowed_actions: transition::allowed(steps(rights.owns), caller, standing(row, rights)?),
-            version: row.version,
-            created_at: rfc3339(row.created_at),
-            updated_at: rfc3339(row.updated_at),
-        })
-    }
-}
-
-fn standing<'a>(row: &observation::Model, rights: &'a Rights) -> Result<Standing<'a, ObservationState>, Error> {
-    Ok(Standing { state: row.state()?, place: &rights.place, submitter: row.reported_by, writer: None })
-}
-
 /// Filters of the list.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +74,9 @@ pub struct ObservationQuery {
     /// Of this unit.
     #[garde(skip)]
     unit: Option<Uuid>,
+    /// Of this unit and all that it covers, predecessors included.
+    #[garde(skip)]
+    within: Option<Uuid>,
     /// Under this name.
     #[garde(length(chars, min = 1, max = 100))]
     #[param(min_length = 1, max_length = 100)]
@@ -156,8 +89,8 @@ pub struct ObservationQuery {
     #[param(minimum = 2015, maximum = 2100)]
     year: Option<i32>,
     /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
+    #[garde(range(min = 0, max = 9_007_199_254_740_991))]
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
     changed_since: Option<i64>,
     /// Items per page.
     #[garde(range(min = 1, max = 200))]
@@ -183,30 +116,20 @@ pub async fn list_observations(
     app.db.settle().await?;
     let reader = app.db.reader();
     let scope = permit.scope();
-    let day = |year, month, day| NaiveDate::from_ymd_opt(year, month, day);
     let filter = Filter {
         held: rights::held(reader.conn(), &store::campaigns(reader.conn()).await?, &scope).await?,
         scope,
         until: campaigns::store::cut_off(reader.conn(), query.campaign, query.round.as_deref()).await?,
         campaign: query.campaign,
         unit: query.unit,
+        within: query.within.map(|unit| permit.caller.under(unit)),
         name: query.name,
         state: query.state,
-        observed: query.year.and_then(|year| Some((day(year, 1, 1)?, day(year, 12, 31)?))),
+        year: query.year,
         changed_since: query.changed_since,
     };
-    let found = store::page(reader.conn(), &filter, listing.slice).await?;
-    let about: Vec<About<'_>> = found.items.iter().map(observation::Model::about).collect();
-    let rights = rights::many(reader.conn(), &about, &permit.caller).await?;
-    let mut rights = rights.iter();
-    listing.answer(
-        found,
-        |row| row.id,
-        |row| {
-            let rights = rights.next().ok_or_else(|| Error::internal("a row without rights"))?;
-            ObservationView::new(&row, rights, &permit.caller)
-        },
-    )
+    let found = store::page(reader.conn(), &filter, &listing.slice).await?;
+    resource::list(&listing, reader.conn(), found, &permit.caller).await
 }
 
 /// Reads an observation.
@@ -218,8 +141,7 @@ pub async fn get_observation(
     permit: Permit<ReadRecords>,
     id: PathId,
 ) -> Result<HttpResponse, Error> {
-    let (row, rights) = seen(&app, &permit.caller, id.0).await?;
-    found(&request, row.version, &ObservationView::new(&row, &rights, &permit.caller)?)
+    resource::read::<observation::Model>(&request, app.db.reader().conn(), &permit.caller, id.0).await
 }
 
 /// Reads an observation's history.
@@ -232,17 +154,7 @@ pub async fn list_observation_events(
     id: PathId,
     query: Query<History>,
 ) -> Result<HttpResponse, Error> {
-    seen(&app, &permit.caller, id.0).await?;
-    history(&request, &app, id.0, query.0).await
-}
-
-async fn seen(app: &App, caller: &Caller, id: Uuid) -> Result<(observation::Model, Rights), Error> {
-    let reader = app.db.reader();
-    let row = store::find(reader.conn(), id).await?;
-    let declared = rights::declared(reader.conn(), row.campaign_id).await?;
-    let rights = rights::one(reader.conn(), &declared, &row.about(), caller).await?;
-    rights.see(caller)?;
-    Ok((row, rights))
+    resource::events::<observation::Model>(&request, &app, &permit.caller, id.0, query.0).await
 }
 
 /// Reports an observation.
@@ -268,13 +180,17 @@ pub async fn report_observation(
         let ObservationDraft { name, period, observed_on, content, .. } = draft;
         let claim = Claim { name, period: period.as_deref(), observed_on: *observed_on, content };
         let sort = claim.check(&declared, permit.caller.today)?;
+        if units::store::alive(tx.conn(), &[about.unit], about.day).await?.is_empty() {
+            let (vi, en) = ("đơn vị không tồn tại vào ngày đó", "the unit did not exist on that day");
+            return Err(Error::invalid("/observed_on", vi, en));
+        }
         if sort == Sort::Record {
             require_open(tx, about.campaign, about.unit, about.name, about.day).await?;
         } else {
             store::only_one(tx, draft).await?;
         }
         let row = store::report(tx, draft, sort).await?;
-        let view = ObservationView::new(&row, &rights, &permit.caller)?;
+        let view = row.view(&ObservationSight { rights, closed: false }, &permit.caller)?;
         created(format!("/v1/observations/{}", row.id), row.version, &view)
     });
     Ok(answer(stored.await?))
@@ -301,7 +217,7 @@ pub async fn amend_observation(
     body: Body<ObservationAmendment>,
 ) -> Result<HttpResponse, Error> {
     let content = &body.value.content;
-    step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &observation::Model| {
+    resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &observation::Model| {
         fits(tx, old, content, permit.caller.today).await?;
         store::amend(tx, old, content).await
     })
@@ -320,7 +236,7 @@ pub async fn confirm_observation(
     id: PathId,
     if_match: IfMatch,
 ) -> Result<HttpResponse, Error> {
-    step(&app, &permit, id.0, &if_match, "confirm", async |tx: &WriteTx<'_>, old: &observation::Model| {
+    resource::step(&app, &permit, id.0, &if_match, "confirm", async |tx: &WriteTx<'_>, old: &observation::Model| {
         proven(&old.content()?)?;
         store::confirm(tx, old).await
     })
@@ -355,7 +271,7 @@ pub async fn correct_observation(
     body: Body<ObservationCorrection>,
 ) -> Result<HttpResponse, Error> {
     let ObservationCorrection { content, reason } = &body.value;
-    step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &observation::Model| {
+    resource::step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &observation::Model| {
         fits(tx, old, content, permit.caller.today).await?;
         proven(content)?;
         store::correct(tx, old, content, reason).await
@@ -385,41 +301,10 @@ pub async fn withdraw_observation(
     body: Body<ObservationWithdrawal>,
 ) -> Result<HttpResponse, Error> {
     let reason = &body.value.reason;
-    step(&app, &permit, id.0, &if_match, "withdraw", async |tx: &WriteTx<'_>, old: &observation::Model| {
+    resource::step(&app, &permit, id.0, &if_match, "withdraw", async |tx: &WriteTx<'_>, old: &observation::Model| {
         store::withdraw(tx, old, reason).await
     })
     .await
-}
-
-/// One step of an observation's life: seen, allowed, the owner's where it is, unchanged since it was read, not in a
-/// closed register, then taken.
-async fn step<P: Needed>(
-    app: &App,
-    permit: &Permit<P>,
-    id: Uuid,
-    if_match: &IfMatch,
-    verb: &str,
-    take: impl AsyncFn(&WriteTx<'_>, &observation::Model) -> Result<observation::Model, Error>,
-) -> Result<HttpResponse, Error> {
-    let caller = &permit.caller;
-    let taken = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
-        let old = store::locked(tx, id).await?;
-        let declared = rights::declared(tx.conn(), old.campaign_id).await?;
-        let about = old.about();
-        let rights = rights::one(tx.conn(), &declared, &about, caller).await?;
-        permit.require(&rights.place)?;
-        if is_the_owner_s(verb, old.state()?) {
-            rights.require_owner()?;
-        }
-        if_match.check(old.version)?;
-        transition::take(steps(rights.owns), verb, caller, standing(&old, &rights)?)?;
-        if old.sort()? == Sort::Record {
-            require_open(tx, about.campaign, about.unit, about.name, about.day).await?;
-        }
-        Ok(Outcome::Changed((take(tx, &old).await?, rights)))
-    });
-    let (row, rights) = taken.await?;
-    changed(row.version, &ObservationView::new(&row, &rights, caller)?)
 }
 
 /// Refuses content that the rule set has no room for under this name.

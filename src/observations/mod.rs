@@ -22,6 +22,7 @@ pub mod http;
 pub mod owner;
 pub mod rights;
 pub mod store;
+pub mod view;
 
 words! {
     /// What a rule set declares under a name.
@@ -117,9 +118,9 @@ pub fn is_the_owner_s(verb: &str, state: ObservationState) -> bool {
 pub enum FieldValue {
     /// Yes or no.
     Bool(bool),
-    /// A whole number.
+    /// A whole number that the rule set's conditions ask for in this field.
     Integer(i64),
-    /// A word of the rule set, or a civil date.
+    /// A word that the rule set's conditions ask for in this field, `other`, or a civil date.
     #[schema(example = "revolving_capital")]
     Text(String),
 }

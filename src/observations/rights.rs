@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::declared::{Declaration, Declared};
 use super::owner::Held;
-use crate::auth::{Caller, Permission, Place, Scope, scope};
+use crate::auth::{Caller, Place, Scope, scope};
 use crate::campaigns;
 use crate::error::{Code, Error};
 
@@ -49,12 +49,7 @@ impl Rights {
         Self { owner: body.map(str::to_owned), place, owns }
     }
 
-    /// 404 unless the caller may see the record.
-    pub fn see(&self, caller: &Caller) -> Result<(), Error> {
-        if caller.may(Permission::ReadRecords, &self.place) { Ok(()) } else { Err(Code::NotFound.into()) }
-    }
-
-    /// 403 unless the caller acts for the owner. Asked after [`Self::see`].
+    /// 403 unless the caller acts for the owner.
     pub fn require_owner(&self) -> Result<(), Error> {
         if self.owns { Ok(()) } else { Err(Code::Forbidden.into()) }
     }

@@ -12,7 +12,7 @@ use super::rights::About;
 use super::{Content, ObservationDraft, ObservationState, Sort};
 use crate::auth::Scope;
 use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list};
+use crate::db::{Event, WriteTx, list::List};
 use crate::error::{Code, Error};
 use crate::http::page::{Found, Slice};
 use crate::{id, record};
@@ -81,9 +81,10 @@ impl observation::Model {
     }
 }
 
-/// Refuses a second fact of the same name and period that is in effect. Entries of registers may be many.
+/// Refuses a second fact of the same name that is in effect for the same period or, without one, on the same day: what
+/// was so on another day is history. Entries of registers may be many.
 pub async fn only_one(tx: &WriteTx<'_>, draft: &ObservationDraft) -> Result<(), Error> {
-    let ObservationDraft { campaign, unit, name, period, .. } = draft;
+    let ObservationDraft { campaign, unit, name, period, observed_on, .. } = draft;
     tx.lock(&format!("observation:{campaign}:{unit}:{name}:{}", period.as_deref().unwrap_or_default())).await?;
     let mut same = observation::Entity::find()
         .filter(observation::Column::CampaignId.eq(*campaign))
@@ -92,7 +93,9 @@ pub async fn only_one(tx: &WriteTx<'_>, draft: &ObservationDraft) -> Result<(), 
         .filter(observation::Column::State.ne(ObservationState::Withdrawn.as_str()));
     same = match period {
         Some(period) => same.filter(observation::Column::Period.eq(period)),
-        None => same.filter(observation::Column::Period.is_null()),
+        None => {
+            same.filter(observation::Column::Period.is_null()).filter(observation::Column::ObservedOn.eq(*observed_on))
+        }
     };
     match same.one(tx.conn()).await.map_err(translate)? {
         Some(row) => Err(Error::new(Code::AlreadyExists).member("observation", row.id.to_string())),
@@ -160,16 +163,6 @@ pub async fn withdraw(tx: &WriteTx<'_>, old: &observation::Model, reason: &str) 
     tx.update(old, new, Event::because("observation.withdrawn", reason)).await
 }
 
-/// One observation.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<observation::Model, Error> {
-    observation::Model::find(conn, id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
-/// The observation, to be changed in this transaction.
-pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<observation::Model, Error> {
-    observation::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
 /// Every campaign that has observations.
 pub async fn campaigns(conn: &impl ConnectionTrait) -> Result<Vec<Uuid>, Error> {
     let ids = observation::Entity::find().select_only().column(observation::Column::CampaignId).distinct();
@@ -199,14 +192,16 @@ pub struct Filter {
     pub campaign: Option<Uuid>,
     /// Of this unit.
     pub unit: Option<Uuid>,
+    /// Of units that this covers.
+    pub within: Option<Scope>,
     /// Under this name.
     pub name: Option<String>,
     /// In this state.
     pub state: Option<ObservationState>,
     /// Of days up to this one.
     pub until: Option<NaiveDate>,
-    /// Of days between these, both included.
-    pub observed: Option<(NaiveDate, NaiveDate)>,
+    /// Dated in this year.
+    pub year: Option<i32>,
     /// With an event at this position or later.
     pub changed_since: Option<i64>,
 }
@@ -215,30 +210,17 @@ pub struct Filter {
 pub async fn page(
     conn: &impl ConnectionTrait,
     filter: &Filter,
-    slice: Slice,
+    slice: &Slice,
 ) -> Result<Found<observation::Model>, Error> {
-    let seen = visible("observation", "observed_on", &filter.scope, &filter.held);
-    let mut select = observation::Entity::find().filter(seen);
-    if let Some(campaign) = filter.campaign {
-        select = select.filter(observation::Column::CampaignId.eq(campaign));
-    }
-    if let Some(unit) = filter.unit {
-        select = select.filter(observation::Column::UnitId.eq(unit));
-    }
-    if let Some(name) = &filter.name {
-        select = select.filter(observation::Column::Name.eq(name));
-    }
-    if let Some(state) = filter.state {
-        select = select.filter(observation::Column::State.eq(state.as_str()));
-    }
-    if let Some((from, to)) = filter.observed {
-        select = select.filter(observation::Column::ObservedOn.between(from, to));
-    }
-    if let Some(day) = filter.until {
-        select = select.filter(observation::Column::ObservedOn.lte(day));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("observation", position));
-    }
-    list::page(conn, select, observation::Column::Id, slice).await
+    List::<observation::Entity>::of(visible("observation", "observed_on", &filter.scope, &filter.held))
+        .equal(observation::Column::CampaignId, filter.campaign)
+        .equal(observation::Column::UnitId, filter.unit)
+        .equal(observation::Column::Name, filter.name.as_deref())
+        .equal(observation::Column::State, filter.state.map(ObservationState::as_str))
+        .in_year(observation::Column::ObservedOn, filter.year)
+        .until(observation::Column::ObservedOn, filter.until)
+        .given(filter.within.as_ref().map(|within| within.condition("observation", "unit_id", "observed_on")))
+        .changed_since(filter.changed_since)
+        .page(conn, observation::Column::Id, slice)
+        .await
 }

@@ -17,7 +17,7 @@ use super::rules::{
     ENGINE_SEMANTICS, Mode, ParameterValue, Request, RequestError, RuleSet, Run, Subject, SubjectResult,
 };
 use crate::canonical::{canonical, hex, sha256};
-use crate::error::{Error, Fault};
+use crate::error::{Code, Error, Fault};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -41,6 +41,15 @@ pub enum Asked {
     Subtree(Uuid),
     /// These units.
     Subjects(Vec<Uuid>),
+}
+
+/// The campaign's days, both inclusive.
+#[derive(Clone, Copy, Debug)]
+pub struct Days {
+    /// First day.
+    pub first: NaiveDate,
+    /// Last day.
+    pub last: NaiveDate,
 }
 
 /// The answer.
@@ -129,7 +138,7 @@ pub fn prepare<'r>(rules: &'r RuleSet, question: &Question) -> Result<Run<'r>, E
             _ => "",
         };
         let fault = Fault::new(pointer, "bộ tiêu chí không trả lời được yêu cầu này", error.to_string());
-        Error::at(crate::error::Code::InvalidValue, fault)
+        Error::at(Code::InvalidValue, fault)
     })
 }
 
@@ -137,10 +146,7 @@ pub fn prepare<'r>(rules: &'r RuleSet, question: &Question) -> Result<Run<'r>, E
 pub fn subjects(rules: &RuleSet, knowledge: &Knowledge, asked: &Asked, as_of: NaiveDate) -> Vec<Uuid> {
     let judged = |unit: &Uuid| {
         let kind = knowledge.lineage.kind(*unit, as_of);
-        let categories = rules.model().categories.iter();
-        kind.is_some_and(|kind| {
-            categories.into_iter().any(|(_, category)| category.subjects.iter().any(|subject| subject == kind.as_str()))
-        })
+        kind.is_some_and(|kind| rules.model().judges(kind.as_str()))
     };
     let mut units: Vec<Uuid> = match asked {
         Asked::Subtree(unit) => {
@@ -152,6 +158,39 @@ pub fn subjects(rules: &RuleSet, knowledge: &Knowledge, asked: &Asked, as_of: Na
     units.sort_unstable();
     units.dedup();
     units
+}
+
+/// Refuses units that a round does not have: its subjects are those that exist at its cut-off. Asked once the caller may
+/// see them all, for it says which ones are not there.
+pub fn check_scope(knowledge: &Knowledge, asked: &Asked, as_of: NaiveDate) -> Result<(), Error> {
+    let fault = |unit: &Uuid, pointer: String| match knowledge.lineage.lives.contains_key(unit) {
+        false => Some(Fault::new(pointer, "không có đơn vị này", "there is no such unit")),
+        true if knowledge.lineage.exists(*unit, as_of) => None,
+        true => {
+            let vi = format!("đơn vị không tồn tại vào ngày {as_of}");
+            Some(Fault::new(pointer, vi, format!("does not exist on {as_of}")))
+        }
+    };
+    let faults: Vec<Fault> = match asked {
+        Asked::Subtree(unit) => fault(unit, "/scope/unit".to_owned()).into_iter().collect(),
+        Asked::Subjects(units) => {
+            let each = units.iter().enumerate();
+            each.filter_map(|(at, unit)| fault(unit, format!("/scope/subjects/{at}"))).collect()
+        }
+    };
+    if faults.is_empty() { Ok(()) } else { Err(Error::new(Code::InvalidValue).with(faults)) }
+}
+
+/// Refuses a special case on a day on which none can have been: outside the campaign, or still to come.
+pub fn check_special(question: &Question, days: Days, today: NaiveDate) -> Result<(), Error> {
+    let pointer = "/special_on";
+    match question.special_on {
+        Some(day) if day < days.first || day > days.last => {
+            Err(Error::invalid(pointer, "ngoài thời gian của phong trào", "lies outside the campaign"))
+        }
+        Some(day) if day > today => Err(Error::invalid(pointer, "trong tương lai", "is in the future")),
+        _ => Ok(()),
+    }
 }
 
 /// Computes the answer at `position` as canonical JSON.
@@ -222,5 +261,60 @@ fn poverty_standard(rules: &RuleSet) -> &str {
     match rules.model().parameters.get("poverty_standard").and_then(|parameter| parameter.value.as_ref()) {
         Some(ParameterValue::Text(standard)) => standard,
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::lineage::Life;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn pointers(answer: Result<(), Error>) -> Vec<String> {
+        let faults = answer.err().map(|error| error.faults).unwrap_or_default();
+        faults.into_iter().map(|fault| fault.pointer).collect()
+    }
+
+    #[test]
+    fn a_scope_names_units_that_exist_on_the_day() {
+        let (ended, alive, unknown) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+        let mut knowledge = Knowledge::default();
+        let life = |from: &str, to: Option<&str>| Life { from: day(from), to: to.map(day), ..Life::default() };
+        knowledge.lineage.lives.insert(ended, life("2021-01-01", Some("2025-06-30")));
+        knowledge.lineage.lives.insert(alive, life("2025-07-01", None));
+        let told = |asked, on: &str| pointers(check_scope(&knowledge, &asked, day(on)));
+        let all = Asked::Subjects(vec![ended, alive, unknown]);
+        assert_eq!(told(all.clone(), "2025-06-30"), ["/scope/subjects/1", "/scope/subjects/2"]);
+        assert_eq!(told(all, "2025-07-01"), ["/scope/subjects/0", "/scope/subjects/2"]);
+        assert_eq!(told(Asked::Subtree(ended), "2025-06-30"), Vec::<String>::new());
+        assert_eq!(told(Asked::Subtree(ended), "2025-07-01"), ["/scope/unit"]);
+        assert_eq!(told(Asked::Subtree(unknown), "2025-07-01"), ["/scope/unit"]);
+    }
+
+    #[test]
+    fn a_special_case_was_within_the_campaign_and_is_not_to_come() {
+        let days = Days { first: day("2021-01-01"), last: day("2025-12-31") };
+        for (special_on, today, good) in [
+            (None, "2030-01-01", true),
+            (Some("2021-01-01"), "2030-01-01", true),
+            (Some("2025-12-31"), "2030-01-01", true),
+            (Some("2020-12-31"), "2030-01-01", false),
+            (Some("2026-01-01"), "2030-01-01", false),
+            (Some("2024-05-01"), "2024-05-01", true),
+            (Some("2024-05-02"), "2024-05-01", false),
+        ] {
+            let question = Question {
+                campaign: Uuid::nil(),
+                round: "final".to_owned(),
+                scope: Asked::Subjects(Vec::new()),
+                mode: Mode::Simulation,
+                special_on: special_on.map(day),
+            };
+            let refused = pointers(check_special(&question, days, day(today)));
+            assert_eq!(refused.is_empty(), good, "{special_on:?} on {today}: {refused:?}");
+        }
     }
 }

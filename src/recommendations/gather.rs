@@ -37,7 +37,9 @@ pub struct Frame<'a> {
 
 /// Everything that the rules can ask about this unit.
 pub fn gather(frame: &Frame<'_>, facts: &Facts, unit: Uuid) -> Inputs {
-    let subject = Subject { frame, unit, counted: counted_with(frame, unit) };
+    // The deeds of everyone it follows are its own.
+    let counted = frame.knowledge.lineage.followed(unit).into_iter().collect();
+    let subject = Subject { frame, unit, counted };
     let mut inputs = Inputs::default();
     for (name, periods) in &facts.indicators {
         let figures = periods.iter().map(|period| (period.clone(), subject.indicator(name, period)));
@@ -62,26 +64,10 @@ pub fn gather(frame: &Frame<'_>, facts: &Facts, unit: Uuid) -> Inputs {
     inputs
 }
 
-/// The unit and everyone it follows: their deeds are its own.
-fn counted_with(frame: &Frame<'_>, unit: Uuid) -> Vec<Uuid> {
-    let mut units = vec![unit];
-    let mut next = 0;
-    while let Some(here) = units.get(next).copied() {
-        let before = frame.knowledge.lineage.predecessors(here);
-        for predecessor in before {
-            if !units.contains(&predecessor) {
-                units.push(predecessor);
-            }
-        }
-        next += 1;
-    }
-    units.sort_unstable();
-    units
-}
-
 struct Subject<'a> {
     frame: &'a Frame<'a>,
     unit: Uuid,
+    /// The unit and everyone it follows: their deeds are its own.
     counted: Vec<Uuid>,
 }
 
@@ -202,6 +188,11 @@ impl<'a> Subject<'a> {
             && self.in_time(observation.date("observed_on"))
     }
 
+    /// The last day up to the cut-off says how it is: an attribute and a date have a history.
+    fn latest(&self, sort: &str, name: &str) -> Option<Known<'a>> {
+        self.observed(sort, name).max_by_key(|observation| (observation.date("observed_on"), observation.record_id()))
+    }
+
     fn observed_figure(&self, name: &str, period: &str) -> Figure {
         let found = self.observed("indicator", name).find(|observation| observation.is("period", period));
         let value = found.and_then(|observation| observation.integer("value_integer")).ok_or(Reason::MissingValue);
@@ -223,7 +214,7 @@ impl<'a> Subject<'a> {
                 Some(Attribute { value, evidence: vec![unit.evidence()] })
             }
             _ => {
-                let observation = self.observed("attribute", name).last()?;
+                let observation = self.latest("attribute", name)?;
                 let text = observation.text("value_text").map(|text| Scalar::Text(text.to_owned()));
                 let value = text
                     .or(observation.boolean("value_bool").map(Scalar::Bool))
@@ -234,7 +225,7 @@ impl<'a> Subject<'a> {
     }
 
     fn date(&self, name: &str) -> Option<DateFact> {
-        let observation = self.observed("date", name).last()?;
+        let observation = self.latest("date", name)?;
         let value = match observation.date("value_date") {
             Some(day) => DateValue::On(day),
             None if observation.boolean("known_none") == Some(true) => DateValue::Never,

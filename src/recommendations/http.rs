@@ -34,11 +34,11 @@ pub fn routes(config: &mut ServiceConfig) {
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct RecommendationScope {
-    /// Every subject of the round in this unit's subtree at the cut-off.
+    /// Every subject of the round in the subtree of this unit, which exists at the cut-off.
     #[serde(default)]
     #[garde(skip)]
     pub unit: Option<Uuid>,
-    /// These units.
+    /// These units, which exist at the cut-off; one that is named twice is answered once.
     #[serde(default)]
     #[garde(inner(length(min = 1, max = 1000)))]
     #[schema(min_items = 1, max_items = 1000)]
@@ -50,7 +50,7 @@ pub struct RecommendationScope {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "campaign": "01a205b3-d001-7306-a710-04bdc8a0a609", "round": "final",
-    "scope": { "unit": "01900000-0000-7000-8000-000000000001" }
+    "scope": { "unit": "01900000-0000-7000-8000-000000000005" }
 }))]
 pub struct RecommendationRequest {
     /// The campaign.
@@ -72,7 +72,7 @@ pub struct RecommendationRequest {
     #[garde(inner(range(min = 0)))]
     #[schema(minimum = 0)]
     pub log_position: Option<i64>,
-    /// The day of a special case (III.3.4): asks for the special path instead of the round's categories.
+    /// The day of a special case (III.3.4), within the campaign and not to come: asks for the special path instead of the round's categories.
     #[serde(default)]
     #[garde(skip)]
     pub special_on: Option<NaiveDate>,
@@ -119,7 +119,8 @@ pub async fn compute_recommendations(
         return Err(Error::invalid("/log_position", vi, en));
     }
     let knowledge = store::knowledge(reader.conn(), question.campaign, position).await?;
-    let (rules, first_day) = store::rules_at(reader.conn(), &knowledge, question.campaign, &question.round).await?;
+    let (rules, days) = store::rules_at(reader.conn(), &knowledge, question.campaign, &question.round).await?;
+    compute::check_special(&question, days, permit.caller.today)?;
     let as_of = compute::prepare(&rules, &question)?.as_of();
     // Rights are those of today, for the unit asked about and for each subject that the log puts below it.
     let mut asked = compute::subjects(&rules, &knowledge, &question.scope, as_of);
@@ -130,8 +131,9 @@ pub async fn compute_recommendations(
     for place in scope::places(reader.conn(), &records, permit.caller.today).await? {
         permit.require(&place)?;
     }
+    compute::check_scope(&knowledge, &question.scope, as_of)?;
     // Computing is work for a thread that does not also answer requests.
-    let answer = web::block(move || compute::answer(&rules, &knowledge, &question, first_day, position));
+    let answer = web::block(move || compute::answer(&rules, &knowledge, &question, days.first, position));
     let answer = answer.await.map_err(Error::internal)??;
     Ok(HttpResponse::Ok().content_type("application/json").body(answer))
 }

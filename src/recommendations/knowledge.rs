@@ -92,7 +92,7 @@ impl Knowledge {
             };
             lineage.lives.insert(unit.record_id(), life);
         }
-        for succession in self.all("succession") {
+        for succession in self.all("succession").filter(|act| act.date("annulled_on").is_none()) {
             let units = |field| succession.typed::<Vec<Uuid>>(field).unwrap_or_default();
             let on = succession.date("effective_on").unwrap_or_default();
             for predecessor in units("predecessors") {
@@ -222,12 +222,43 @@ impl<'a> Known<'a> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
+    use crate::db::event::leaf_hash;
 
     #[test]
     fn a_leaf_names_its_record_once() {
         let leaf = r#"{"changes":{"title":[null,"\"stream\":\"unit/x"]},"stream":"unit/00000000-0000-0000-0000-000000000001","type":"t"}"#;
         assert_eq!(stream_of(leaf), Some(("unit", Uuid::from_u128(1))));
         assert_eq!(stream_of(r#"{"stream":"account/00000000-0000-0000-0000-000000000001"}"#), None);
+    }
+
+    #[test]
+    fn an_annulled_act_makes_nobody_follow_anybody() {
+        let leaf = |ver: i64, prev: &str, changes: &str| {
+            format!(
+                r#"{{"at":"2025-07-01T00:00:00.000000Z","changes":{changes},"id":"{id}","prev":{prev},"stream":"succession/{id}","type":"t","ver":{ver}}}"#,
+                id = Uuid::from_u128(9)
+            )
+        };
+        let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let told = format!(
+            r#"{{"effective_on":[null,"2025-07-01"],"predecessors":[null,["{old}"]],"successors":[null,["{new}"]]}}"#
+        );
+        let first = leaf(1, "null", &told);
+        let known = |leaves: &[&str]| {
+            let mut knowledge = Knowledge::default();
+            for (position, leaf) in (0..).zip(leaves) {
+                knowledge.apply(position, leaf).unwrap();
+            }
+            knowledge.index();
+            knowledge.lineage.predecessors(new).len()
+        };
+        assert_eq!(known(&[&first]), 1);
+        let tip = URL_SAFE_NO_PAD.encode(leaf_hash(&first));
+        let second = leaf(2, &format!("\"{tip}\""), r#"{"annulled_on":[null,"2025-07-02"]}"#);
+        assert_eq!(known(&[&first, &second]), 0);
     }
 }

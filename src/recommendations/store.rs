@@ -1,12 +1,12 @@
 //! Reading the log up to a position, for the rules. Never reads a table of the present.
 
-use chrono::NaiveDate;
 use std::sync::Arc;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, FromQueryResult, Order};
 use uuid::Uuid;
 
+use super::compute::Days;
 use super::knowledge::{Knowledge, STREAMS};
 use super::rules::RuleSet;
 use crate::campaigns;
@@ -60,14 +60,15 @@ async fn leaves(conn: &impl ConnectionTrait, campaign: Uuid, after: i64, upto: i
 }
 
 /// The rule set that the campaign had for this round at the position that `knowledge` was read at, and
-/// the campaign's first day.
+/// the campaign's days.
 pub async fn rules_at(
     conn: &impl ConnectionTrait,
     knowledge: &Knowledge,
     campaign: Uuid,
     round: &str,
-) -> Result<(Arc<RuleSet>, NaiveDate), Error> {
+) -> Result<(Arc<RuleSet>, Days), Error> {
     let folded = knowledge.get("campaign", campaign).ok_or(Code::NotFound)?.folded();
     let row = campaign::Model::from_state(folded.state.clone(), folded.row.clone()).map_err(Error::internal)?;
-    Ok((campaigns::store::rule_set_of(conn, &row, round).await?, row.starts_on))
+    let days = Days { first: row.starts_on, last: row.ends_on };
+    Ok((campaigns::store::rule_set_of(conn, &row, round).await?, days))
 }

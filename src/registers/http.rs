@@ -3,25 +3,25 @@
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use chrono::NaiveDate;
 use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::store::{self, Filter, register};
-use super::{RegisterDraft, RegisterState, SUMS, TRANSITIONS};
+use super::view::RegisterView;
+use super::{RegisterDraft, RegisterState, SUMS};
 use crate::auth::policy::permit::{ConfirmObservations, ReadRecords};
-use crate::auth::{Caller, Permission, Permit, Standing, Transition, transition};
-use crate::clock::rfc3339;
-use crate::db::{Outcome, WriteTx};
+use crate::auth::{Permission, Permit};
+use crate::campaigns;
+use crate::db::WriteTx;
 use crate::error::Error;
 use crate::http::page::Page;
-use crate::http::{
-    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, changed, created, found,
-};
-use crate::log::http::{EventPage, History, history};
+use crate::http::resource::{self, Resource};
+use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, created};
+use crate::log::http::{EventPage, History};
 use crate::observations::declared::{Declaration, Declared};
-use crate::observations::rights::{self, About, Rights};
+use crate::observations::rights::{self, About};
 
 const fn operation(id: &'static str, call: Call, events: &'static [&'static str]) -> Operation {
     let permission = if matches!(call, Call::Read) { Permission::ReadRecords } else { Permission::ConfirmObservations };
@@ -49,75 +49,6 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(reclose_register);
 }
 
-/// A register as clients see it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RegisterView {
-    /// Identity.
-    pub id: Uuid,
-    /// The campaign.
-    pub campaign: Uuid,
-    /// The unit whose entries are meant.
-    pub unit: Uuid,
-    /// The round.
-    #[schema(max_length = 100, example = "mid")]
-    pub round: String,
-    /// The kind of entries.
-    #[schema(max_length = 100, example = "regulation")]
-    pub name: String,
-    /// The round's cut-off when it was closed; entries dated later are not meant.
-    pub cut_off: NaiveDate,
-    /// The body that closes it.
-    #[schema(max_length = 100, example = "ubnd_xa")]
-    pub owner: Option<String>,
-    /// Whether the entries are complete.
-    pub state: RegisterState,
-    /// Who closed it; null while it is open.
-    pub closed_by: Option<Uuid>,
-    /// The civil date on which it was closed; null while it is open.
-    pub closed_on: Option<NaiveDate>,
-    /// What the caller may do now.
-    #[schema(max_items = 10)]
-    pub allowed_actions: Vec<&'static str>,
-    /// Version; the first part of the ETag.
-    pub version: i64,
-    /// Time of the first event, UTC.
-    #[schema(format = DateTime)]
-    pub created_at: String,
-    /// Time of the newest event, UTC.
-    #[schema(format = DateTime)]
-    pub updated_at: String,
-}
-
-impl RegisterView {
-    fn new(row: &register::Model, rights: &Rights, caller: &Caller) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.id,
-            campaign: row.campaign_id,
-            unit: row.unit_id,
-            round: row.round.clone(),
-            name: row.name.clone(),
-            cut_off: row.day,
-            owner: rights.owner.clone(),
-            state: row.state()?,
-            closed_by: row.closed_by,
-            closed_on: row.closed_on,
-            allowed_actions: transition::allowed(steps(rights), caller, standing(row, rights)?),
-            version: row.version,
-            created_at: rfc3339(row.created_at),
-            updated_at: rfc3339(row.updated_at),
-        })
-    }
-}
-
-/// Only the owner has any.
-const fn steps(rights: &Rights) -> &'static [Transition<RegisterState>] {
-    if rights.owns { TRANSITIONS } else { &[] }
-}
-
-fn standing<'a>(row: &register::Model, rights: &'a Rights) -> Result<Standing<'a, RegisterState>, Error> {
-    Ok(Standing { state: row.state()?, place: &rights.place, submitter: row.closed_by, writer: None })
-}
-
 /// Filters of the list.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -129,7 +60,10 @@ pub struct RegisterQuery {
     /// Of this unit.
     #[garde(skip)]
     unit: Option<Uuid>,
-    /// Of this round.
+    /// Of this unit and all that it covers, predecessors included.
+    #[garde(skip)]
+    within: Option<Uuid>,
+    /// Of this round; needs `campaign`.
     #[garde(length(chars, min = 1, max = 100))]
     #[param(min_length = 1, max_length = 100)]
     round: Option<String>,
@@ -141,8 +75,8 @@ pub struct RegisterQuery {
     #[garde(skip)]
     state: Option<RegisterState>,
     /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
+    #[garde(range(min = 0, max = 9_007_199_254_740_991))]
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
     changed_since: Option<i64>,
     /// Items per page.
     #[garde(range(min = 1, max = 200))]
@@ -173,23 +107,14 @@ pub async fn list_registers(
         scope,
         campaign: query.campaign,
         unit: query.unit,
-        round: query.round,
+        within: query.within.map(|unit| permit.caller.under(unit)),
+        round: campaigns::store::round(reader.conn(), query.campaign, query.round).await?,
         name: query.name,
         state: query.state,
         changed_since: query.changed_since,
     };
-    let found = store::page(reader.conn(), &filter, listing.slice).await?;
-    let about: Vec<About<'_>> = found.items.iter().map(register::Model::about).collect();
-    let rights = rights::many(reader.conn(), &about, &permit.caller).await?;
-    let mut rights = rights.iter();
-    listing.answer(
-        found,
-        |row| row.id,
-        |row| {
-            let rights = rights.next().ok_or_else(|| Error::internal("a row without rights"))?;
-            RegisterView::new(&row, rights, &permit.caller)
-        },
-    )
+    let found = store::page(reader.conn(), &filter, &listing.slice).await?;
+    resource::list(&listing, reader.conn(), found, &permit.caller).await
 }
 
 /// Reads a register.
@@ -201,8 +126,7 @@ pub async fn get_register(
     permit: Permit<ReadRecords>,
     id: PathId,
 ) -> Result<HttpResponse, Error> {
-    let (row, rights) = seen(&app, &permit.caller, id.0).await?;
-    found(&request, row.version, &RegisterView::new(&row, &rights, &permit.caller)?)
+    resource::read::<register::Model>(&request, app.db.reader().conn(), &permit.caller, id.0).await
 }
 
 /// Reads a register's history.
@@ -215,17 +139,7 @@ pub async fn list_register_events(
     id: PathId,
     query: Query<History>,
 ) -> Result<HttpResponse, Error> {
-    seen(&app, &permit.caller, id.0).await?;
-    history(&request, &app, id.0, query.0).await
-}
-
-async fn seen(app: &App, caller: &Caller, id: Uuid) -> Result<(register::Model, Rights), Error> {
-    let reader = app.db.reader();
-    let row = store::find(reader.conn(), id).await?;
-    let declared = rights::declared(reader.conn(), row.campaign_id).await?;
-    let rights = rights::one(reader.conn(), &declared, &row.about(), caller).await?;
-    rights.see(caller)?;
-    Ok((row, rights))
+    resource::events::<register::Model>(&request, &app, &permit.caller, id.0, query.0).await
 }
 
 /// Closes a register for the first time: the unit's entries of this kind are complete up to the round's cut-off.
@@ -251,7 +165,7 @@ pub async fn close_register(
             return Err(Error::invalid("/unit", "không có đơn vị này", "there is no such unit"));
         }
         let row = store::close(tx, draft, cut_off).await?;
-        let view = RegisterView::new(&row, &rights, &permit.caller)?;
+        let view = row.view(&rights, &permit.caller)?;
         created(format!("/v1/registers/{}", row.id), row.version, &view)
     });
     Ok(answer(stored.await?))
@@ -297,7 +211,7 @@ pub async fn reopen_register(
 ) -> Result<HttpResponse, Error> {
     let reason = &body.value.reason;
     let reopen = async |tx: &WriteTx<'_>, old: &register::Model| store::reopen(tx, old, reason).await;
-    step(&app, &permit, id.0, &if_match, "reopen", reopen).await
+    resource::step(&app, &permit, id.0, &if_match, "reopen", reopen).await
 }
 
 /// Closes a reopened register again.
@@ -309,34 +223,10 @@ pub async fn reclose_register(
     id: PathId,
     if_match: IfMatch,
 ) -> Result<HttpResponse, Error> {
-    step(&app, &permit, id.0, &if_match, "reclose", async |tx: &WriteTx<'_>, old: &register::Model| {
+    resource::step(&app, &permit, id.0, &if_match, "reclose", async |tx: &WriteTx<'_>, old: &register::Model| {
         let declared = rights::declared(tx.conn(), old.campaign_id).await?;
         let cut_off = declared.definition.round(&old.round).map_or(old.day, |round| round.as_of);
         store::reclose(tx, old, cut_off).await
     })
     .await
-}
-
-/// One step of a register's life: seen, the owner's, unchanged since it was read, then taken.
-async fn step(
-    app: &App,
-    permit: &Permit<ConfirmObservations>,
-    id: Uuid,
-    if_match: &IfMatch,
-    verb: &str,
-    take: impl AsyncFn(&WriteTx<'_>, &register::Model) -> Result<register::Model, Error>,
-) -> Result<HttpResponse, Error> {
-    let caller = &permit.caller;
-    let taken = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
-        let old = store::locked(tx, id).await?;
-        let declared = rights::declared(tx.conn(), old.campaign_id).await?;
-        let rights = rights::one(tx.conn(), &declared, &old.about(), caller).await?;
-        permit.require(&rights.place)?;
-        rights.require_owner()?;
-        if_match.check(old.version)?;
-        transition::take(TRANSITIONS, verb, caller, standing(&old, &rights)?)?;
-        Ok(Outcome::Changed((take(tx, &old).await?, rights)))
-    });
-    let (row, rights) = taken.await?;
-    changed(row.version, &RegisterView::new(&row, &rights, caller)?)
 }

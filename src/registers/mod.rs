@@ -1,8 +1,8 @@
 //! A register says of one unit and round that the entries of one kind are complete: its owner closes it. Closed without
 //! entries is a real zero; not closed is unknown. Reopening needs a reason.
 //!
-//! While a register is closed no entry dated up to the round's cut-off is reported or changed; see
-//! [`store::require_open`]. Never here: the entries.
+//! While a register is closed no entry dated up to the round's cut-off is reported or changed, neither of the unit nor
+//! of one that it follows; see [`store::require_open`]. Never here: the entries.
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use crate::words;
 
 pub mod http;
 pub mod store;
+pub mod view;
 
 words! {
     /// Whether the entries are complete.

@@ -1,21 +1,24 @@
 //! Registers in SQL.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{RegisterDraft, RegisterState};
-use crate::auth::Scope;
+use crate::auth::{Place, Scope};
 use crate::clock::civil_date;
 use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list};
+use crate::db::{Event, WriteTx, list::List};
 use crate::error::{Code, Error};
 use crate::http::page::{Found, Slice};
 use crate::observations::owner::Held;
 use crate::observations::rights::About;
 use crate::observations::store::visible;
-use crate::{id, record};
+use crate::units::lineage::Lineage;
+use crate::{id, record, units};
 
 record! {
     /// Whether one unit's entries of one kind are complete up to a round's cut-off.
@@ -48,7 +51,8 @@ impl register::Model {
     }
 }
 
-/// Refuses an entry that a closed register has no room for, with `register_closed`.
+/// Refuses an entry that a closed register has no room for, with `register_closed`: its unit's own, or that of whoever
+/// follows the unit, for whom the entry counts as well.
 ///
 /// Every room that holds entries calls this in the transaction that reports or changes one, before it writes:
 ///
@@ -59,7 +63,8 @@ impl register::Model {
 /// - With several calls in one transaction, make them in the order of (unit, name), so that two transactions cannot
 ///   wait for each other.
 ///
-/// Closing takes the same lock, so that no entry slips in beside it.
+/// Closing takes this lock and those of everyone whom the unit follows, while nobody records who follows whom, so that
+/// no entry slips in beside it.
 pub async fn require_open(
     tx: &WriteTx<'_>,
     campaign: Uuid,
@@ -70,11 +75,12 @@ pub async fn require_open(
     lock(tx, campaign, unit, name).await?;
     let closed = register::Entity::find()
         .filter(register::Column::CampaignId.eq(campaign))
-        .filter(register::Column::UnitId.eq(unit))
+        .filter(register::Column::UnitId.is_in(lineage(tx).await?.following(unit)))
         .filter(register::Column::Name.eq(name))
         .filter(register::Column::State.eq(RegisterState::Closed.as_str()))
         .filter(register::Column::Day.gte(day))
-        .order_by_asc(register::Column::Day);
+        .order_by_asc(register::Column::Day)
+        .order_by_asc(register::Column::UnitId);
     match closed.one(tx.conn()).await.map_err(translate)? {
         None => Ok(()),
         Some(row) => {
@@ -84,15 +90,90 @@ pub async fn require_open(
     }
 }
 
+/// Who follows whom by now.
+async fn lineage(tx: &WriteTx<'_>) -> Result<Lineage, Error> {
+    Ok(Lineage { edges: units::store::edges(tx.conn()).await?, ..Lineage::default() })
+}
+
+/// An entry as registers see it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The campaign.
+    pub campaign: Uuid,
+    /// The unit for which it counts.
+    pub unit: Uuid,
+    /// Its kind.
+    pub name: String,
+    /// The day on which it counts.
+    pub day: NaiveDate,
+}
+
+/// For each entry whether some closed register leaves it no room: what [`require_open`] would say now.
+pub async fn closed(conn: &impl ConnectionTrait, entries: &[Entry]) -> Result<Vec<bool>, Error> {
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    let campaigns: BTreeSet<Uuid> = entries.iter().map(|entry| entry.campaign).collect();
+    let lineage = Lineage { edges: units::store::edges(conn).await?, ..Lineage::default() };
+    let followers: Vec<BTreeSet<Uuid>> =
+        entries.iter().map(|entry| lineage.following(entry.unit).into_iter().collect()).collect();
+    let units: BTreeSet<Uuid> = followers.iter().flatten().copied().collect();
+    let select = register::Entity::find()
+        .filter(register::Column::CampaignId.is_in(campaigns))
+        .filter(register::Column::UnitId.is_in(units))
+        .filter(register::Column::Name.is_in(names))
+        .filter(register::Column::State.eq(RegisterState::Closed.as_str()));
+    let rows = select.all(conn).await.map_err(translate)?;
+    let stands = |entry: &Entry, followers: &BTreeSet<Uuid>| {
+        rows.iter().any(|row| {
+            row.campaign_id == entry.campaign
+                && row.name == entry.name
+                && row.day >= entry.day
+                && followers.contains(&row.unit_id)
+        })
+    };
+    Ok(entries.iter().zip(&followers).map(|(entry, followers)| stands(entry, followers)).collect())
+}
+
+/// A record's place, and whether a closed register leaves no room for what the record says.
+pub struct Entered {
+    /// Its place.
+    pub place: Place,
+    /// True if a register that has it is closed.
+    pub closed: bool,
+}
+
+/// Records with their places and the entries that each makes.
+pub async fn entered(conn: &impl ConnectionTrait, records: Vec<(Place, Vec<Entry>)>) -> Result<Vec<Entered>, Error> {
+    let entries: Vec<Entry> = records.iter().flat_map(|(_, entries)| entries.clone()).collect();
+    let mut closed = closed(conn, &entries).await?.into_iter();
+    let enter = |(place, entries): (Place, Vec<Entry>)| {
+        // Each record takes its own entries off, whatever the first of them says.
+        let any = closed.by_ref().take(entries.len()).filter(|one| *one).count() > 0;
+        Entered { place, closed: any }
+    };
+    Ok(records.into_iter().map(enter).collect())
+}
+
 /// Serialises closing with the entries of the register.
 async fn lock(tx: &WriteTx<'_>, campaign: Uuid, unit: Uuid, name: &str) -> Result<(), Error> {
     tx.lock(&format!("register:{campaign}:{unit}:{name}")).await
 }
 
+/// Serialises closing with all entries that count for the unit, in the order in which entries lock.
+async fn lock_all(tx: &WriteTx<'_>, campaign: Uuid, unit: Uuid, name: &str) -> Result<(), Error> {
+    units::store::lock_room(tx).await?;
+    for unit in lineage(tx).await?.followed(unit) {
+        lock(tx, campaign, unit, name).await?;
+    }
+    Ok(())
+}
+
 /// Writes a closed register; `cut_off` is the round's.
 pub async fn close(tx: &WriteTx<'_>, draft: &RegisterDraft, cut_off: NaiveDate) -> Result<register::Model, Error> {
     let RegisterDraft { campaign, unit, round, name } = draft;
-    lock(tx, *campaign, *unit, name).await?;
+    lock_all(tx, *campaign, *unit, name).await?;
     let row = register::Model {
         id: id::new_id(),
         version: 0,
@@ -122,19 +203,9 @@ pub async fn reopen(tx: &WriteTx<'_>, old: &register::Model, reason: &str) -> Re
 
 /// Closes it again, up to what is the round's cut-off by now.
 pub async fn reclose(tx: &WriteTx<'_>, old: &register::Model, cut_off: NaiveDate) -> Result<register::Model, Error> {
-    lock(tx, old.campaign_id, old.unit_id, &old.name).await?;
+    lock_all(tx, old.campaign_id, old.unit_id, &old.name).await?;
     let new = register::Model { day: cut_off, ..old.clone() };
     tx.update(old, new.closed(tx), Event::new("register.reclosed")).await
-}
-
-/// One register.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<register::Model, Error> {
-    register::Model::find(conn, id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
-}
-
-/// The register, to be changed in this transaction.
-pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<register::Model, Error> {
-    register::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
 }
 
 /// Every campaign that has registers.
@@ -154,6 +225,8 @@ pub struct Filter {
     pub campaign: Option<Uuid>,
     /// Of this unit.
     pub unit: Option<Uuid>,
+    /// Of units that this covers.
+    pub within: Option<Scope>,
     /// Of this round.
     pub round: Option<String>,
     /// Of this kind.
@@ -165,25 +238,19 @@ pub struct Filter {
 }
 
 /// One page of registers.
-pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: Slice) -> Result<Found<register::Model>, Error> {
-    let mut select = register::Entity::find().filter(visible("register", "day", &filter.scope, &filter.held));
-    if let Some(campaign) = filter.campaign {
-        select = select.filter(register::Column::CampaignId.eq(campaign));
-    }
-    if let Some(unit) = filter.unit {
-        select = select.filter(register::Column::UnitId.eq(unit));
-    }
-    if let Some(round) = &filter.round {
-        select = select.filter(register::Column::Round.eq(round));
-    }
-    if let Some(name) = &filter.name {
-        select = select.filter(register::Column::Name.eq(name));
-    }
-    if let Some(state) = filter.state {
-        select = select.filter(register::Column::State.eq(state.as_str()));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("register", position));
-    }
-    list::page(conn, select, register::Column::Id, slice).await
+pub async fn page(
+    conn: &impl ConnectionTrait,
+    filter: &Filter,
+    slice: &Slice,
+) -> Result<Found<register::Model>, Error> {
+    List::<register::Entity>::of(visible("register", "day", &filter.scope, &filter.held))
+        .equal(register::Column::CampaignId, filter.campaign)
+        .equal(register::Column::UnitId, filter.unit)
+        .equal(register::Column::Round, filter.round.as_deref())
+        .equal(register::Column::Name, filter.name.as_deref())
+        .equal(register::Column::State, filter.state.map(RegisterState::as_str))
+        .given(filter.within.as_ref().map(|within| within.condition("register", "unit_id", "day")))
+        .changed_since(filter.changed_since)
+        .page(conn, register::Column::Id, slice)
+        .await
 }

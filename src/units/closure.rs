@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn under(periods: &[(Uuid, &str, Option<&str>)]) -> Vec<Dated<Uuid>> {
-        let dated = |&(value, from, to): &(Uuid, &str, Option<&str>)| Dated { value, from: day(from), to: to.map(day) };
+        let dated = |&(value, from, to): &(Uuid, &str, Option<&str>)| Dated::new(value, day(from), to.map(day));
         periods.iter().map(dated).collect()
     }
 

@@ -1,4 +1,4 @@
-//! Units over HTTP.
+//! Units over HTTP; the acts by which they follow one another stand in [`acts`].
 
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use chrono::NaiveDate;
@@ -8,8 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::store::{self, Candidate, Filter, succession, unit};
-use super::{AreaClass, SuccessionDraft, UnitDraft, UnitKind, at};
+use super::store::{self, Candidate, Filter, unit};
+use super::{AreaClass, UnitDraft, UnitKind, acts, at, check};
 use crate::auth::policy::permit::{ManageUnits, ReadUnits};
 use crate::auth::{Caller, Permission, Permit};
 use crate::clock::rfc3339;
@@ -17,7 +17,8 @@ use crate::db::{Event, Outcome, WriteTx};
 use crate::error::{Code, Error, Fault};
 use crate::http::page::Page;
 use crate::http::{
-    App, Body, Call, IdempotencyKey, IfMatch, Operation, PathId, Query, answer, changed, created, found,
+    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Search, answer, changed, created,
+    found,
 };
 use crate::id;
 use crate::log::http::{EventPage, History, history};
@@ -25,6 +26,7 @@ use crate::log::http::{EventPage, History, history};
 /// What the contract says of each operation.
 pub const OPERATIONS: &[Operation] = &[
     Operation { id: "list_units", permission: Permission::ReadUnits, call: Call::Read, events: &[] },
+    Operation { id: "search_units", permission: Permission::ReadUnits, call: Call::Read, events: &[] },
     Operation { id: "resolve_unit", permission: Permission::ReadUnits, call: Call::Read, events: &[] },
     Operation { id: "get_unit", permission: Permission::ReadUnits, call: Call::Read, events: &[] },
     Operation { id: "list_unit_events", permission: Permission::ReadUnits, call: Call::Read, events: &[] },
@@ -44,21 +46,29 @@ pub const OPERATIONS: &[Operation] = &[
         call: Call::Create,
         events: &["succession.recorded", "unit.ended"],
     },
+    Operation {
+        id: "annul_succession",
+        permission: Permission::ManageUnits,
+        call: Call::Change,
+        events: &["succession.annulled", "unit.restored"],
+    },
 ];
 
 /// The routes of this room.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(list_units)
+        .service(search_units)
         .service(resolve_unit)
         .service(get_unit)
         .service(list_unit_events)
         .service(register_unit)
         .service(amend_unit)
-        .service(list_successions)
-        .service(get_succession)
-        .service(list_succession_events)
-        .service(record_succession);
+        .service(acts::list_successions)
+        .service(acts::get_succession)
+        .service(acts::list_succession_events)
+        .service(acts::record_succession)
+        .service(acts::annul_succession);
 }
 
 /// A unit as clients see it: its state on one day, and its whole history.
@@ -119,7 +129,7 @@ impl UnitView {
 }
 
 /// Filters of the list.
-#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[derive(Debug, Deserialize, Validate, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UnitQuery {
@@ -129,25 +139,34 @@ pub struct UnitQuery {
     /// Of this area class on `as_of`.
     #[garde(skip)]
     area_class: Option<AreaClass>,
-    /// Covered by this unit on `as_of`, succession included.
+    /// This one only.
     #[garde(skip)]
     unit: Option<Uuid>,
+    /// Covered by this unit on `as_of`, predecessors included.
+    #[garde(skip)]
+    within: Option<Uuid>,
     /// The day of the answer; today if absent. Units that do not exist then are left out.
     #[garde(skip)]
     as_of: Option<NaiveDate>,
     /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
+    #[garde(range(min = 0, max = 9_007_199_254_740_991))]
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
+    #[schema(minimum = 0, maximum = 9007199254740991_i64)]
     changed_since: Option<i64>,
     /// Items per page.
     #[garde(range(min = 1, max = 200))]
     #[param(minimum = 1, maximum = 200)]
+    #[schema(minimum = 1, maximum = 200)]
     limit: Option<u64>,
     /// From `next_cursor` or `prev_cursor`.
-    #[garde(length(max = 200))]
-    #[param(max_length = 200)]
+    #[garde(length(max = 1000))]
+    #[param(max_length = 1000)]
+    #[schema(max_length = 1000)]
     cursor: Option<String>,
 }
+
+/// A search among them.
+pub type UnitSearch = Search<UnitQuery>;
 
 /// Lists units.
 #[utoipa::path(tag = "units", params(UnitQuery), responses((status = 200, body = Page<UnitView>)))]
@@ -158,18 +177,40 @@ pub async fn list_units(
     permit: Permit<ReadUnits>,
     query: Query<UnitQuery>,
 ) -> Result<HttpResponse, Error> {
-    let query = query.0;
-    let listing = crate::http::Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
+    let listing = Listing::new(&request, &app, query.0.cursor.as_deref(), query.0.limit)?;
+    list(&app, &permit, &listing, query.0).await
+}
+
+/// Finds units by words of the names that they have or had, in Vietnamese order of the newest names.
+#[utoipa::path(tag = "units", request_body = UnitSearch, responses((status = 200, body = Page<UnitView>)))]
+#[post("/units:search")]
+pub async fn search_units(
+    request: HttpRequest,
+    app: App,
+    permit: Permit<ReadUnits>,
+    search: UnitSearch,
+) -> Result<HttpResponse, Error> {
+    let listing = Listing::search(&request, &app, &search)?;
+    list(&app, &permit, &listing, search.filter).await
+}
+
+async fn list(
+    app: &App,
+    permit: &Permit<ReadUnits>,
+    listing: &Listing<'_>,
+    query: UnitQuery,
+) -> Result<HttpResponse, Error> {
     app.db.settle().await?;
     let filter = Filter {
         kind: query.kind,
         area_class: query.area_class,
-        within: query.unit,
+        unit: query.unit,
+        within: query.within.map(|unit| permit.caller.under(unit)),
         as_of: query.as_of,
         changed_since: query.changed_since,
     };
     let caller = &permit.caller;
-    let found = store::page(app.db.reader().conn(), &filter, caller.today, listing.slice).await?;
+    let found = store::page(app.db.reader().conn(), &filter, caller.today, &listing.slice).await?;
     let as_of = query.as_of.unwrap_or(caller.today);
     listing.answer(found, |row| row.id, |row| UnitView::new(&row, as_of, caller))
 }
@@ -284,7 +325,7 @@ pub async fn register_unit(
     let once = key.once("register_unit", body.digest);
     let stored = app.db.record_once(&permit.context, &once, async |tx: &WriteTx<'_>| {
         store::lock_room(tx).await?;
-        known(tx, body.value.parents.iter().map(|parent| parent.value), "/parents").await?;
+        check::registration(tx, &body.value).await?;
         let row = store::register(tx, id::new_id(), &body.value).await?;
         store::derive(tx.conn()).await?;
         let view = UnitView::new(&row, permit.caller.today, &permit.caller)?;
@@ -314,7 +355,7 @@ pub struct UnitAmendment {
     pub reason: String,
 }
 
-/// Replaces what is said of a unit.
+/// Replaces what is said of a unit; what says nothing new is answered and not recorded.
 #[utoipa::path(tag = "units", params(("id" = Uuid, Path)), request_body = UnitAmendment, responses((status = 200, body = UnitView)))]
 #[post("/units/{id}:amend")]
 pub async fn amend_unit(
@@ -330,151 +371,14 @@ pub async fn amend_unit(
         store::lock_room(tx).await?;
         let old = store::locked(tx, id.0).await?;
         if_match.check(old.version)?;
-        known(tx, unit.parents.iter().map(|parent| parent.value), "/unit/parents").await?;
+        if old.draft()? == *unit {
+            return Ok(Outcome::Unchanged(old));
+        }
+        check::amendment(tx, &old, unit).await?;
         let row = store::amend(tx, &old, unit, Event::because("unit.amended", reason)).await?;
         store::derive(tx.conn()).await?;
         Ok(Outcome::Changed(row))
     });
     let row = row.await?;
     changed(row.version, &UnitView::new(&row, permit.caller.today, &permit.caller)?)
-}
-
-/// An act of succession as clients see it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SuccessionView {
-    /// Identity.
-    pub id: Uuid,
-    /// The act.
-    #[serde(flatten)]
-    pub act: SuccessionDraft,
-    /// Version; the first part of the ETag.
-    pub version: i64,
-    /// Time of the first event, UTC.
-    #[schema(format = DateTime)]
-    pub created_at: String,
-}
-
-impl SuccessionView {
-    fn new(row: &succession::Model) -> Result<Self, Error> {
-        Ok(Self { id: row.id, act: row.draft()?, version: row.version, created_at: rfc3339(row.created_at) })
-    }
-}
-
-/// Filters of the list.
-#[derive(Debug, Deserialize, Validate, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct SuccessionQuery {
-    /// With an event at this log position or later.
-    #[garde(range(min = 0))]
-    #[param(minimum = 0)]
-    changed_since: Option<i64>,
-    /// Items per page.
-    #[garde(range(min = 1, max = 200))]
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u64>,
-    /// From `next_cursor` or `prev_cursor`.
-    #[garde(length(max = 200))]
-    #[param(max_length = 200)]
-    cursor: Option<String>,
-}
-
-/// Lists the acts by which units follow one another.
-#[utoipa::path(tag = "units", params(SuccessionQuery), responses((status = 200, body = Page<SuccessionView>)))]
-#[get("/successions")]
-pub async fn list_successions(
-    request: HttpRequest,
-    app: App,
-    _permit: Permit<ReadUnits>,
-    query: Query<SuccessionQuery>,
-) -> Result<HttpResponse, Error> {
-    let query = query.0;
-    let listing = crate::http::Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
-    app.db.settle().await?;
-    let found = store::succession_page(app.db.reader().conn(), query.changed_since, listing.slice).await?;
-    listing.answer(found, |row| row.id, |row| SuccessionView::new(&row))
-}
-
-/// Reads an act of succession.
-#[utoipa::path(tag = "units", params(("id" = Uuid, Path)), responses((status = 200, body = SuccessionView)))]
-#[get("/successions/{id}")]
-pub async fn get_succession(
-    request: HttpRequest,
-    app: App,
-    _permit: Permit<ReadUnits>,
-    id: PathId,
-) -> Result<HttpResponse, Error> {
-    let row = store::find_succession(app.db.reader().conn(), id.0).await?.ok_or(Code::NotFound)?;
-    found(&request, row.version, &SuccessionView::new(&row)?)
-}
-
-/// Reads the history of an act of succession.
-#[utoipa::path(tag = "units", params(("id" = Uuid, Path), History), responses((status = 200, body = EventPage)))]
-#[get("/successions/{id}/events")]
-pub async fn list_succession_events(
-    request: HttpRequest,
-    app: App,
-    _permit: Permit<ReadUnits>,
-    id: PathId,
-    query: Query<History>,
-) -> Result<HttpResponse, Error> {
-    store::find_succession(app.db.reader().conn(), id.0).await?.ok_or(Code::NotFound)?;
-    history(&request, &app, id.0, query.0).await
-}
-
-/// Records that units merge, split, are renamed or abolished; the predecessors end the day before.
-#[utoipa::path(tag = "units", request_body = SuccessionDraft, responses((status = 201, body = SuccessionView)))]
-#[post("/successions")]
-pub async fn record_succession(
-    app: App,
-    permit: Permit<ManageUnits>,
-    key: IdempotencyKey,
-    body: Body<SuccessionDraft>,
-) -> Result<HttpResponse, Error> {
-    body.value.check()?;
-    let once = key.once("record_succession", body.digest);
-    let stored = app.db.record_once(&permit.context, &once, async |tx: &WriteTx<'_>| {
-        store::lock_room(tx).await?;
-        known(tx, body.value.successors.iter().copied(), "/successors").await?;
-        end_predecessors(tx, &body.value).await?;
-        let row = store::record_succession(tx, id::new_id(), &body.value).await?;
-        store::derive(tx.conn()).await?;
-        created(format!("/v1/successions/{}", row.id), row.version, &SuccessionView::new(&row)?)
-    });
-    Ok(answer(stored.await?))
-}
-
-/// The predecessors' last day is the day before the act takes effect.
-async fn end_predecessors(tx: &WriteTx<'_>, act: &SuccessionDraft) -> Result<(), Error> {
-    let last = act.effective_on.pred_opt().ok_or(Code::InvalidValue)?;
-    for (index, predecessor) in act.predecessors.iter().enumerate() {
-        let pointer = format!("/predecessors/{index}");
-        let old = store::locked(tx, *predecessor)
-            .await
-            .map_err(|error| if error.code == Code::NotFound { unknown_unit(&pointer) } else { error })?;
-        let mut draft = old.draft()?;
-        match draft.exists_to {
-            Some(to) if to == last => continue,
-            Some(to) if to < last => {
-                return Err(Error::invalid(pointer, "đơn vị đã kết thúc trước đó", "the unit ended before"));
-            }
-            _ => {}
-        }
-        draft.exists_to = Some(last);
-        store::amend(tx, &old, &draft, Event::new("unit.ended")).await?;
-    }
-    Ok(())
-}
-
-async fn known(tx: &WriteTx<'_>, units: impl Iterator<Item = Uuid>, pointer: &str) -> Result<(), Error> {
-    for (index, unit) in units.enumerate() {
-        if store::find(tx.conn(), unit).await?.is_none() {
-            return Err(unknown_unit(&format!("{pointer}/{index}")));
-        }
-    }
-    Ok(())
-}
-
-fn unknown_unit(pointer: &str) -> Error {
-    Error::invalid(pointer, "không có đơn vị này", "there is no such unit")
 }

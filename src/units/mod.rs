@@ -5,6 +5,8 @@
 //!
 //! Dates are civil dates, inclusive at both ends.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -14,10 +16,14 @@ use uuid::Uuid;
 use crate::error::{Error, Fault};
 use crate::words;
 
+pub mod acts;
+pub mod check;
 pub mod closure;
+pub mod fit;
 pub mod http;
 pub mod lineage;
 pub mod store;
+pub mod succession;
 
 words! {
     /// What a unit is (plan III.1, III.2).
@@ -90,6 +96,9 @@ pub struct Dated<T> {
     /// Last day; open if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<NaiveDate>,
+    /// True for demonstration data: the value is made up, although the unit may be real.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fictitious: bool,
 }
 
 /// The schema of [`Dated<Uuid>`](Dated), whose generated name would be that of dated text.
@@ -101,9 +110,17 @@ pub struct DatedUnit {
     pub from: NaiveDate,
     /// Last day; open if absent.
     pub to: Option<NaiveDate>,
+    /// True for demonstration data: the value is made up, although the unit may be real.
+    #[schema(required = false)]
+    pub fictitious: bool,
 }
 
 impl<T> Dated<T> {
+    /// A value that is what it says.
+    pub const fn new(value: T, from: NaiveDate, to: Option<NaiveDate>) -> Self {
+        Self { value, from, to, fictitious: false }
+    }
+
     /// True if the value holds on `day`.
     pub fn holds(&self, day: NaiveDate) -> bool {
         self.from <= day && self.to.is_none_or(|to| day <= to)
@@ -155,7 +172,7 @@ pub struct UnitDraft {
     #[serde(default)]
     #[garde(skip)]
     pub exists_to: Option<NaiveDate>,
-    /// True for demonstration data.
+    /// True for demonstration data: there is no such unit.
     #[serde(default)]
     #[garde(skip)]
     pub fictitious: bool,
@@ -208,13 +225,13 @@ fn overlaps<T>(history: &[Dated<T>], pointer: &str, faults: &mut Vec<Fault>) {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "kind": "abolish", "effective_on": "2030-01-01",
-    "predecessors": ["01900000-0000-7000-8000-000000000001"], "successors": [], "basis": "Nghị quyết mẫu"
+    "predecessors": ["01900000-0000-7000-8000-000000000009"], "successors": [], "basis": "Nghị quyết mẫu"
 }))]
 pub struct SuccessionDraft {
     /// The kind of act.
     #[garde(skip)]
     pub kind: SuccessionKind,
-    /// First day of the successors.
+    /// First day of the successors; each begins on it.
     #[garde(skip)]
     pub effective_on: NaiveDate,
     /// Units that end the day before.
@@ -243,7 +260,7 @@ impl SuccessionDraft {
         })
     }
 
-    /// Refuses what the kind does not allow.
+    /// Refuses what the kind does not allow, and a unit that stands there twice.
     pub fn check(&self) -> Result<(), Error> {
         let (before, after) = (self.predecessors.len(), self.successors.len());
         let fits = match self.kind {
@@ -252,15 +269,22 @@ impl SuccessionDraft {
             SuccessionKind::Rename => before == 1 && after == 1,
             SuccessionKind::Abolish => before == 1 && after == 0,
         };
-        let shared = self.predecessors.iter().any(|unit| self.successors.contains(unit));
-        if fits && !shared {
-            return Ok(());
+        let mut faults = Vec::new();
+        if !fits {
+            let vi = "số đơn vị trước và sau không khớp với loại thay đổi";
+            let en = "the numbers of predecessors and successors do not fit the kind";
+            faults.push(Fault::new("/successors", vi, en));
         }
-        Err(Error::invalid(
-            "/successors",
-            "số đơn vị trước và sau không khớp với loại thay đổi",
-            "the numbers of predecessors and successors do not fit the kind",
-        ))
+        let mut seen = BTreeSet::new();
+        for (list, units) in [("predecessors", &self.predecessors), ("successors", &self.successors)] {
+            for (index, unit) in units.iter().enumerate() {
+                if !seen.insert(*unit) {
+                    let (vi, en) = ("đơn vị này đã được nêu", "this unit is named already");
+                    faults.push(Fault::new(format!("/{list}/{index}"), vi, en));
+                }
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Error::new(crate::error::Code::InvalidValue).with(faults)) }
     }
 }
 
@@ -285,7 +309,7 @@ mod tests {
     fn periods_are_in_order_and_do_not_overlap() {
         let mut unit = draft();
         assert!(unit.check().is_ok());
-        unit.names.push(Dated { value: "Bản Khác".into(), from: day("2022-01-01"), to: None });
+        unit.names.push(Dated::new("Bản Khác".into(), day("2022-01-01"), None));
         assert!(unit.check().is_err(), "the first name never ends");
         unit.names[0].to = Some(day("2021-12-31"));
         assert!(unit.check().is_ok());
@@ -314,5 +338,11 @@ mod tests {
         ] {
             assert_eq!(act(kind, before, after).check().is_ok(), fits, "{kind} {before} {after}");
         }
+        let mut twice = act(SuccessionKind::Merge, 2, 1);
+        twice.predecessors[1] = twice.predecessors[0];
+        assert_eq!(twice.check().unwrap_err().faults[0].pointer, "/predecessors/1");
+        let mut itself = act(SuccessionKind::Merge, 2, 1);
+        itself.successors[0] = itself.predecessors[1];
+        assert_eq!(itself.check().unwrap_err().faults[0].pointer, "/successors/0");
     }
 }

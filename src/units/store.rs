@@ -7,16 +7,19 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement, Value as SqlValue,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::closure::{Cover, closure};
+use super::closure::{Cover, Edge, closure};
 use super::lineage::{Life, Lineage};
+use super::succession::Acts;
 use super::{AreaClass, Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind};
+use crate::auth::Scope;
+use crate::clock::civil_date;
 use crate::db::constraint::{placeholders, translate};
-use crate::db::{Event, Record, WriteTx, list};
+use crate::db::{Event, Record, WriteTx, list::List};
 use crate::error::{Code, Error};
 use crate::http::page::{Found, Slice};
 use crate::record;
@@ -26,7 +29,7 @@ record! {
     /// A unit with its dated attributes.
     unit in "unit", unit: |row| Some(row.id), campaign: |_| None, day: |_| None, {
         public codes: Json,
-        public names: Json,
+        public [searched] names: Json,
         public kinds: Json,
         public parents: Json,
         public area_classes: Json,
@@ -44,7 +47,18 @@ record! {
         public predecessors: Json,
         public successors: Json,
         personal basis: Option<String>,
+        public ends: Option<Json>,
+        public annulled_on: Option<Date>,
     }
+}
+
+/// A unit that an act ended, and the last day that it had before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The unit.
+    pub unit: Uuid,
+    /// Its last day before the act; open if absent.
+    pub before: Option<NaiveDate>,
 }
 
 impl unit::Model {
@@ -85,7 +99,7 @@ impl unit::Model {
 
 impl succession::Model {
     /// A row that says what the draft says.
-    pub fn from_draft(id: Uuid, draft: &SuccessionDraft) -> Result<Self, Error> {
+    pub fn from_draft(id: Uuid, draft: &SuccessionDraft, ends: &[End]) -> Result<Self, Error> {
         Ok(Self {
             id,
             version: 0,
@@ -98,7 +112,14 @@ impl succession::Model {
             predecessors: json(&draft.predecessors)?,
             successors: json(&draft.successors)?,
             basis: Some(draft.basis.clone()),
+            ends: if ends.is_empty() { None } else { Some(json(&ends)?) },
+            annulled_on: None,
         })
+    }
+
+    /// Whose last day the act changed. Units of a file end by the file, not by its acts.
+    pub fn ends(&self) -> Result<Vec<End>, Error> {
+        self.ends.as_ref().map_or_else(|| Ok(Vec::new()), typed)
     }
 
     /// What the row says.
@@ -128,8 +149,10 @@ pub struct Filter {
     pub kind: Option<UnitKind>,
     /// Of this area class on `as_of`.
     pub area_class: Option<AreaClass>,
-    /// Covered by this unit on `as_of`, succession included.
-    pub within: Option<Uuid>,
+    /// This one only.
+    pub unit: Option<Uuid>,
+    /// Covered on `as_of`, succession included.
+    pub within: Option<Scope>,
     /// The day on which kind, class and place are judged.
     pub as_of: Option<NaiveDate>,
     /// With an event at this position or later.
@@ -141,28 +164,21 @@ pub async fn page(
     conn: &impl ConnectionTrait,
     filter: &Filter,
     today: NaiveDate,
-    slice: Slice,
+    slice: &Slice,
 ) -> Result<Found<unit::Model>, Error> {
     let day = filter.as_of.unwrap_or(today);
-    let mut select = unit::Entity::find();
-    if let Some(kind) = filter.kind {
-        select = select.filter(has_attribute("kind", kind.as_str(), day));
-    }
-    if let Some(class) = filter.area_class {
-        select = select.filter(has_attribute("area_class", class.as_str(), day));
-    }
-    if let Some(within) = filter.within {
-        let scope = crate::auth::Scope::Units { units: vec![within], today };
-        select = select.filter(covered(&scope, day));
-    }
-    if filter.as_of.is_some() {
-        select = select.filter(unit::Column::ExistsFrom.lte(day));
-        select = select.filter(unit::Column::ExistsTo.is_null().or(unit::Column::ExistsTo.gte(day)));
-    }
-    if let Some(position) = filter.changed_since {
-        select = select.filter(list::changed_since("unit", position));
-    }
-    list::page(conn, select, unit::Column::Id, slice).await
+    let unit = || Expr::col((unit::Entity, unit::Column::Id));
+    let exists =
+        || unit::Column::ExistsFrom.lte(day).and(unit::Column::ExistsTo.is_null().or(unit::Column::ExistsTo.gte(day)));
+    List::<unit::Entity>::all()
+        .equal(unit::Column::Id, filter.unit)
+        .given(filter.kind.map(|kind| has_attribute("kind", kind.as_str(), day)))
+        .given(filter.area_class.map(|class| has_attribute("area_class", class.as_str(), day)))
+        .given(filter.within.as_ref().map(|within| within.covers(unit(), Expr::val(day))))
+        .given(filter.as_of.map(|_| exists()))
+        .changed_since(filter.changed_since)
+        .page(conn, unit::Column::Id, slice)
+        .await
 }
 
 fn has_attribute(attribute: &str, value: &str, day: NaiveDate) -> SimpleExpr {
@@ -176,21 +192,6 @@ fn has_attribute(attribute: &str, value: &str, day: NaiveDate) -> SimpleExpr {
         .and_where(column("value").eq(value))
         .and_where(column("valid_from").lte(day))
         .and_where(column("valid_to").is_null().or(column("valid_to").gte(day)));
-    Expr::exists(query)
-}
-
-fn covered(scope: &crate::auth::Scope, day: NaiveDate) -> SimpleExpr {
-    let crate::auth::Scope::Units { units, today } = scope else { return Expr::val(1).eq(1) };
-    let column = |name: &str| Expr::col((Alias::new("c"), Alias::new(name)));
-    let mut query = Query::select();
-    query
-        .expr(Expr::val(1))
-        .from_as(Alias::new("unit_closure"), Alias::new("c"))
-        .and_where(column("descendant_id").eq(Expr::col((Alias::new("unit"), Alias::new("id")))))
-        .and_where(column("ancestor_id").is_in(units.iter().copied()))
-        .and_where(column("valid_from").lte(day))
-        .and_where(column("valid_to").gte(day))
-        .and_where(column("effective_from").lte(*today));
     Expr::exists(query)
 }
 
@@ -258,18 +259,25 @@ pub async fn find_succession(conn: &impl ConnectionTrait, id: Uuid) -> Result<Op
 pub async fn succession_page(
     conn: &impl ConnectionTrait,
     changed_since: Option<i64>,
-    slice: Slice,
+    slice: &Slice,
 ) -> Result<Found<succession::Model>, Error> {
-    let mut select = succession::Entity::find();
-    if let Some(position) = changed_since {
-        select = select.filter(list::changed_since("succession", position));
-    }
-    list::page(conn, select, succession::Column::Id, slice).await
+    List::<succession::Entity>::all().changed_since(changed_since).page(conn, succession::Column::Id, slice).await
 }
 
 /// Every succession, by id.
 pub async fn successions(conn: &impl ConnectionTrait) -> Result<Vec<succession::Model>, Error> {
     succession::Entity::find().order_by_asc(succession::Column::Id).all(conn).await.map_err(translate)
+}
+
+/// Acts that were not annulled.
+pub async fn standing(conn: &impl ConnectionTrait) -> Result<Acts, Error> {
+    let standing = successions(conn).await?.into_iter().filter(|row| row.annulled_on.is_none());
+    standing.map(|row| Ok((row.id, row.draft()?))).collect()
+}
+
+/// Who follows whom, by acts that were not annulled.
+pub async fn edges(conn: &impl ConnectionTrait) -> Result<Vec<Edge>, Error> {
+    Ok(standing(conn).await?.values().flat_map(SuccessionDraft::edges).collect())
 }
 
 /// Units are changed one after another: the derived tables depend on all of them.
@@ -297,8 +305,20 @@ pub async fn record_succession(
     tx: &WriteTx<'_>,
     id: Uuid,
     draft: &SuccessionDraft,
+    ends: &[End],
 ) -> Result<succession::Model, Error> {
-    tx.insert(succession::Model::from_draft(id, draft)?, Event::new("succession.recorded")).await
+    tx.insert(succession::Model::from_draft(id, draft, ends)?, Event::new("succession.recorded")).await
+}
+
+/// The row, to be changed in this transaction.
+pub async fn locked_succession(tx: &WriteTx<'_>, id: Uuid) -> Result<succession::Model, Error> {
+    succession::Model::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// Marks a succession as one that never took effect. Call [`derive`] once afterwards.
+pub async fn annul(tx: &WriteTx<'_>, old: &succession::Model, reason: &str) -> Result<succession::Model, Error> {
+    let new = succession::Model { annulled_on: Some(civil_date(tx.at())), ..old.clone() };
+    tx.update(old, new, Event::because("succession.annulled", reason)).await
 }
 
 /// Every unit's life and every succession.
@@ -309,9 +329,7 @@ pub async fn lineage(conn: &impl ConnectionTrait) -> Result<Lineage, Error> {
         let life = Life { kinds: draft.kinds, parents: draft.parents, from: draft.exists_from, to: draft.exists_to };
         lineage.lives.insert(row.id, life);
     }
-    for succession in successions(conn).await? {
-        lineage.edges.extend(succession.draft()?.edges());
-    }
+    lineage.edges = edges(conn).await?;
     Ok(lineage)
 }
 
@@ -325,11 +343,7 @@ pub async fn derive(conn: &impl ConnectionTrait) -> Result<(), Error> {
         attributes.extend(attribute_rows(unit.id, &draft));
         parents.insert(unit.id, draft.parents);
     }
-    let mut edges = Vec::new();
-    for succession in successions(conn).await? {
-        edges.extend(succession.draft()?.edges());
-    }
-    let covers = closure(&parents, &edges).map_err(|cycle| {
+    let covers = closure(&parents, &edges(conn).await?).map_err(|cycle| {
         let (vi, en) = ("đơn vị nằm dưới chính nó", "the unit would stand below itself");
         Error::invalid("/parents", vi, en).member("unit", cycle.0.to_string())
     })?;

@@ -4,6 +4,7 @@ use serde_json::json;
 use thidua::auth::Role;
 
 use crate::both_engines;
+use crate::support::ISSUER;
 use crate::support::http::send;
 
 both_engines! {
@@ -37,7 +38,7 @@ both_engines! {
         let mut friend = world.nobody();
         friend.token = Some(world.token("friend"));
         friend.get("/v1/me").await.problem(403, "forbidden");
-        let body = json!({ "issuer": crate::support::ISSUER, "subject": "friend", "label": "Đặng Thị Hường",
+        let body = json!({ "issuer": ISSUER, "subject": "friend", "label": "Đặng Thị Hường",
             "role": "unit_reporter", "unit": world.units.village_a });
         let given = administrator.create("/v1/grants", &body).await.is(201);
         friend.get("/v1/me").await.is(200);
@@ -55,13 +56,111 @@ both_engines! {
         }
     }
 
+    async fn grants_and_accounts_are_found_by_unit_and_by_how_they_stand(world: World) {
+        let units = world.units;
+        let administrator = world.person(Role::Administrator, None).await;
+        let give = async |subject: &str, unit: uuid::Uuid, days: serde_json::Value| {
+            let mut body = json!({ "issuer": ISSUER, "subject": subject, "role": "unit_reporter", "unit": unit });
+            body.as_object_mut().unwrap().extend(days.as_object().unwrap().clone());
+            administrator.create("/v1/grants", &body).await.is(201).json()
+        };
+        let valid = give("a", units.village_a, json!({})).await;
+        let upcoming = give("b", units.village_a, json!({ "valid_from": "2999-01-01" })).await;
+        let ended = give("c", units.village_b, json!({ "valid_from": "2024-01-01", "valid_to": "2024-12-31" })).await;
+        for (grant, state) in [(&valid, "valid"), (&upcoming, "upcoming"), (&ended, "ended")] {
+            assert_eq!(grant["state"], state);
+        }
+        let found = async |path: String, field: &str| {
+            let page = administrator.get(&path).await.is(200).json();
+            page["items"].as_array().unwrap().iter().map(|item| item[field].clone()).collect::<Vec<_>>()
+        };
+        let reporters = "/v1/grants?role=unit_reporter";
+        for (query, expected) in [
+            (String::new(), vec![&valid, &upcoming, &ended]),
+            (format!("&unit={}", units.village_a), vec![&valid, &upcoming]),
+            (format!("&within={}", units.commune_n), vec![&valid, &upcoming, &ended]),
+            (format!("&within={}", units.front), vec![]),
+            ("&state=valid".to_owned(), vec![&valid]),
+            ("&state=upcoming".to_owned(), vec![&upcoming]),
+            (format!("&state=ended&unit={}", units.village_b), vec![&ended]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|grant| grant["id"].clone()).collect();
+            assert_eq!(found(format!("{reporters}{query}"), "id").await, expected, "{query}");
+        }
+        for (query, expected) in [
+            (format!("unit={}", units.village_a), vec![&valid]),
+            (format!("within={}&state=active", units.commune_n), vec![&valid]),
+            (format!("unit={}", units.village_b), vec![]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|grant| grant["account"].clone()).collect();
+            assert_eq!(found(format!("/v1/accounts?{query}"), "id").await, expected, "{query}");
+        }
+    }
+
     async fn a_role_below_everything_needs_a_unit_that_exists(world: World) {
         let administrator = world.person(Role::Administrator, None).await;
-        let grant = |role: &str, unit: serde_json::Value| json!({ "issuer": "i", "subject": "s", "role": role, "unit": unit });
+        let grant = |role: &str, unit: serde_json::Value| json!({ "issuer": ISSUER, "subject": "s", "role": role, "unit": unit });
         let refused = administrator.create("/v1/grants", &grant("unit_reporter", json!(null))).await;
         assert_eq!(refused.problem(422, "invalid_value").json()["errors"][0]["pointer"], "/unit");
         administrator.create("/v1/grants", &grant("unit_reporter", json!(uuid::Uuid::nil()))).await.problem(422, "invalid_value");
         administrator.create("/v1/grants", &grant("king", json!(null))).await.problem(400, "wrong_type");
+    }
+
+    async fn an_issuer_is_an_address_and_nothing_that_names_a_person(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let grant = |issuer: &str| json!({ "issuer": issuer, "subject": "s", "role": "auditor" });
+        for issuer in ["Nguyễn Thị Hoa 0912345678", "http://idp.example.vn", "https://hoa@idp.example.vn",
+            "https://idp.example.vn?hoa", "https://idp.example.vn/nguyen thi hoa"] {
+            let refused = administrator.create("/v1/grants", &grant(issuer)).await.problem(422, "invalid_value");
+            assert_eq!(refused.json()["errors"][0]["pointer"], "/issuer", "{issuer}");
+        }
+        let events = administrator.get("/v1/events?limit=200").await.is(200).text;
+        assert!(!events.contains("0912345678"), "{events}");
+        for issuer in ["https://idp.example.vn/realms/thidua", "http://localhost:8080"] {
+            administrator.create("/v1/grants", &grant(issuer)).await.is(201);
+        }
+    }
+
+    async fn an_end_prolongs_nothing(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let body = json!({ "issuer": ISSUER, "subject": "s", "role": "auditor", "valid_from": "2024-01-01", "valid_to": "2998-12-31" });
+        let given = administrator.create("/v1/grants", &body).await.is(201);
+        let path = format!("{}:end", given.header("location").unwrap());
+        let end = |day: &str| json!({ "reason": "Chuyển công tác", "last_day": day });
+        let refused = administrator.change(&path, &given.etag(), &end("2999-12-31")).await;
+        assert_eq!(refused.problem(422, "invalid_value").json()["errors"][0]["pointer"], "/last_day");
+        let ended = administrator.change(&path, &given.etag(), &end("2997-12-31")).await.is(200);
+        assert_eq!((&ended.json()["valid_to"], &ended.json()["state"]), (&json!("2997-12-31"), &json!("valid")));
+        let again = administrator.change(&path, &ended.etag(), &end("2998-12-31")).await.problem(422, "invalid_value");
+        assert_eq!(again.json()["errors"][0]["pointer"], "/last_day");
+        administrator.change(&path, &ended.etag(), &json!({ "reason": "Thôi việc" })).await.is(200);
+    }
+
+    async fn a_grant_that_is_held_is_not_given_twice(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let (village, commune) = (world.units.village_a, world.units.commune_n);
+        let grant = |role: &str, unit: uuid::Uuid, from: &str, to: serde_json::Value| json!({ "issuer": ISSUER,
+            "subject": "s", "role": role, "unit": unit, "valid_from": from, "valid_to": to });
+        let first = administrator.create("/v1/grants", &grant("unit_head", village, "2024-01-01", json!("2998-12-31"))).await.is(201);
+        for (from, to) in [("2024-01-01", json!("2998-12-31")), ("2024-05-01", json!(null)), ("2998-12-31", json!(null))] {
+            let refused = administrator.create("/v1/grants", &grant("unit_head", village, from, to)).await;
+            assert_eq!(refused.problem(409, "already_exists").json()["grant"], json!(first.id()), "{from}");
+        }
+        // Another role, another unit, other days.
+        for (role, unit, from, to) in [
+            ("unit_reporter", village, "2024-01-01", json!(null)),
+            ("unit_head", commune, "2024-01-01", json!(null)),
+            ("unit_head", village, "2023-01-01", json!("2023-12-31")),
+            ("unit_head", village, "2999-01-01", json!(null)),
+        ] {
+            administrator.create("/v1/grants", &grant(role, unit, from, to)).await.is(201);
+        }
+        let everywhere = json!({ "issuer": ISSUER, "subject": "s", "role": "auditor" });
+        let auditor = administrator.create("/v1/grants", &everywhere).await.is(201);
+        administrator.create("/v1/grants", &everywhere).await.problem(409, "already_exists");
+        let path = format!("{}:end", auditor.header("location").unwrap());
+        administrator.change(&path, &auditor.etag(), &json!({ "reason": "Nghỉ" })).await.is(200);
+        administrator.create("/v1/grants", &everywhere).await.is(201);
     }
 
     async fn the_edge_answers_every_failure_as_a_problem_in_the_caller_s_language(world: World) {
@@ -72,7 +171,7 @@ both_engines! {
         let english = send(someone.request("GET", "/nowhere").header("Accept-Language", "en")).await;
         assert_eq!(english.json()["title"], "Not found");
         let wrong = send(someone.request("DELETE", "/v1/units")).await.problem(405, "method_not_allowed");
-        assert_eq!(wrong.header("allow"), Some("GET, POST"));
+        assert_eq!(wrong.header("allow"), Some("GET, HEAD, POST"));
         let traced = someone.request("GET", "/nowhere").header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
         assert_eq!(send(traced).await.json()["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
         someone.get("/v1/units/not-an-id").await.problem(404, "not_found");

@@ -152,7 +152,7 @@ both_engines! {
             (json!({ "clause_kind": "II.a" }), vec!["clause_kind"]),
             (json!({ "clause_kind": "II.z", "support_kind": "gold", "beneficiary_area": "moon" }), vec!["clause_kind", "support_kind", "beneficiary_area"]),
             (json!({ "held_on": "2020-12-31" }), vec!["held_on"]),
-            (json!({ "held_on": "2999-01-01" }), vec!["held_on"]),
+            (json!({ "held_on": "2999-01-01" }), vec!["held_on", "held_on"]),
             (json!({ "title": null }), vec!["title"]),
             (json!({ "title": "  " }), vec!["title"]),
             (json!({ "title": "x".repeat(201) }), vec!["title"]),
@@ -160,9 +160,11 @@ both_engines! {
             (json!({ "households_helped": -1, "pupils_helped": 1_000_001 }), vec!["households_helped", "pupils_helped"]),
             (json!({ "receiving_unit": Uuid::nil() }), vec!["receiving_unit"]),
             (json!({ "receiving_unit": units.commune_n }), vec!["receiving_unit"]),
-            (json!({ "resources": [{}, { "giver_unit": Uuid::nil() }] }), vec!["resources/1/giver_unit"]),
-            (json!({ "resources": [{ "mobiliser_unit": Uuid::nil() }] }), vec!["resources/0/mobiliser_unit"]),
-            (json!({ "resources": [{ "giver_unit": units.front, "giver_name": "A" }] }), vec!["resources/0/giver_name"]),
+            (json!({ "receiving_unit": units.village_a }), vec!["receiving_unit"]),
+            (json!({ "resources": [{ "cash_vnd": 1 }, {}, { "giver_name": "A", "labour_days": 0 }] }), vec!["resources/1", "resources/2"]),
+            (json!({ "resources": [{ "cash_vnd": 1 }, { "cash_vnd": 1, "giver_unit": Uuid::nil() }] }), vec!["resources/1/giver_unit"]),
+            (json!({ "resources": [{ "labour_days": 1, "mobiliser_unit": Uuid::nil() }] }), vec!["resources/0/mobiliser_unit"]),
+            (json!({ "resources": [{ "in_kind_vnd": 1, "giver_unit": units.front, "giver_name": "A" }] }), vec!["resources/0/giver_name"]),
             (json!({ "resources": [{ "cash_vnd": -1, "in_kind_vnd": 9_000_000_000_000_001_i64 }] }), vec!["resources/0/cash_vnd", "resources/0/in_kind_vnd"]),
             (json!({ "resources": [{ "cash_vnd": 9_000_000_000_000_000_i64 }, { "cash_vnd": 1 }] }), vec!["resources"]),
             (json!({ "resources": vec![json!({}); 51] }), vec!["resources"]),
@@ -177,6 +179,9 @@ both_engines! {
             found = pointers(reporter.change(&format!("/v1/activities/{}:amend", first.id()), &first.etag(), &amended).await);
             assert_eq!(found, expected, "{wrong}");
         }
+        let after = reporter.create("/v1/activities", &draft(units.village_a, "2026-01-01")).await;
+        assert!(pointers(after).iter().all(|pointer| pointer == "/content/held_on"), "the campaign has ended");
+        reporter.create("/v1/activities", &draft(units.village_a, "2025-12-31")).await.is(201);
         let mut wrong = draft(units.village_a, day);
         wrong["campaign"] = json!(Uuid::nil());
         assert_eq!(pointers(reporter.create("/v1/activities", &wrong).await), ["/campaign"]);
@@ -208,7 +213,7 @@ both_engines! {
         reporter.create_as("/v1/activities", "k", &other).await.problem(422, "idempotency_key_reused");
         reporter.post("/v1/activities", &body).await.problem(400, "idempotency_key_required");
         let path = format!("/v1/activities/{}:submit", first.id());
-        send(reporter.request("POST", &path).json(&json!({}))).await.problem(428, "precondition_required");
+        send(reporter.request("POST", &path)).await.problem(428, "precondition_required");
         let submitted = step(&reporter, &first, "submit", json!({})).await;
         reporter.change(&path, &first.etag(), &json!({})).await.problem(412, "precondition_failed");
         let refused = reporter.change(&path, &submitted.etag(), &json!({})).await.problem(409, "invalid_transition");

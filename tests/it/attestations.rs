@@ -1,7 +1,9 @@
 //! Attestations: answered by whoever holds the body that day, never by the subject; disputed, revoked, answered anew.
 
 use serde_json::{Value, json};
+use thidua::attestations::{AttestationDraft, store};
 use thidua::auth::Role;
+use thidua::db::{Outcome, WriteTx};
 use uuid::Uuid;
 
 use crate::both_engines;
@@ -93,16 +95,16 @@ both_engines! {
         load(world).await;
         let units = world.units;
         let village = |day| draft(units.village_a, "A231stable", "yes", day);
+        let last = |draft: Value| but(draft, json!({ "round": "final" }));
         for (unit, draft, status, code) in [
             (units.village_a, village("2023-12-20"), 403, "separation_of_duties"),
             (units.commune_b, village("2023-12-20"), 403, "forbidden"),
             (units.district, village("2023-12-20"), 403, "forbidden"),
             (units.commune_n, village("2023-12-20"), 403, "forbidden"),
-            (units.commune_a, village("2025-07-01"), 403, "forbidden"),
-            (units.commune_n, village("2025-07-01"), 201, ""),
-            (units.commune_a, village("2020-12-31"), 409, "no_holder"),
+            (units.commune_a, last(village("2025-07-01")), 403, "forbidden"),
+            (units.commune_n, last(village("2025-07-01")), 201, ""),
             (HOME_AFFAIRS, draft(units.front, "A211q", "yes", "2023-12-20"), 201, ""),
-            (HOME_AFFAIRS, draft(units.front, "A211q", "no", "2025-07-01"), 409, "no_holder"),
+            (HOME_AFFAIRS, last(draft(units.front, "A211q", "no", "2025-07-01")), 409, "no_holder"),
             (HOME_AFFAIRS, draft(HOME_AFFAIRS, "A211q", "yes", "2023-12-20"), 403, "separation_of_duties"),
             (units.home_affairs, draft(HOME_AFFAIRS, "A211q", "yes", "2023-12-20"), 403, "forbidden"),
             (LABOUR, draft(HOME_AFFAIRS, "A211q", "yes", "2023-12-20"), 201, ""),
@@ -151,6 +153,9 @@ both_engines! {
             (json!({ "statement": "X_tw" }), 422, "/statement"),
             (json!({ "statement": "" }), 422, "/statement"),
             (json!({ "attested_on": "2999-01-01" }), 422, "/attested_on"),
+            (json!({ "attested_on": "2024-01-01" }), 422, "/attested_on"),
+            (json!({ "attested_on": "2026-01-01", "round": "final" }), 422, "/attested_on"),
+            (json!({ "attested_on": "2020-12-31" }), 422, "/attested_on"),
             (json!({ "attested_on": "2023-02-30" }), 400, "/attested_on"),
             (json!({ "answer": "maybe" }), 400, "/answer"),
             (json!({ "evidence": [] }), 422, "/evidence"),
@@ -215,6 +220,31 @@ both_engines! {
         assert_eq!(giver.get(&format!("/v1/attestations/{}", yes.id())).await.is(200).json()["disputed"], false);
     }
 
+    async fn what_lies_after_the_cut_off_counts_nowhere(world: World) {
+        load(world).await;
+        let (village, commune) = (world.units.village_a, world.units.commune_a);
+        let yes = attests(&head(world, commune).await, &stable(world, "yes")).await.is(201);
+        // As it would stand there if the cut-off had been moved forward since.
+        let late: AttestationDraft =
+            serde_json::from_value(draft(village, "A231stable", "no", "2024-01-01")).unwrap();
+        let console = thidua::commands::grant::console();
+        let late = world.db.record(&console, async |tx: &WriteTx<'_>| {
+            Ok(Outcome::Changed(store::attest(tx, &late, "ubnd_xa", world.units.commune_b).await?))
+        });
+        let late = late.await.unwrap().id;
+        let auditor = world.person(Role::Auditor, None).await;
+        let said = json!({ "answer": "yes", "attestations": [yes.id()] });
+        assert_eq!(state(&auditor, village, "A231stable").await, said);
+        for id in [yes.id(), late.to_string()] {
+            assert_eq!(auditor.get(&format!("/v1/attestations/{id}")).await.is(200).json()["disputed"], false, "{id}");
+        }
+        let ask = json!({ "campaign": CAMPAIGN, "round": "mid", "scope": { "subjects": [village] } });
+        let answer = auditor.post("/v1/recommendations", &ask).await.is(200).json();
+        let criteria = answer["subjects"][0]["criteria"].as_array().unwrap();
+        let criterion = criteria.iter().find(|criterion| criterion["id"] == "III.2.3.a").unwrap();
+        assert_eq!(criterion["steps"][1]["computed"]["answer"], "yes", "the rules say the same: {criterion}");
+    }
+
     async fn subject_and_attester_see_it_and_lists_are_narrowed(world: World) {
         load(world).await;
         let units = world.units;
@@ -248,8 +278,8 @@ both_engines! {
         for (query, found) in [
             (format!("unit={}", units.village_a), vec![&stable]),
             ("statement=S34out".to_owned(), vec![&given]),
-            ("round=mid&state=valid".to_owned(), vec![&given, &stable]),
-            ("round=final".to_owned(), vec![]),
+            (format!("campaign={CAMPAIGN}&round=mid&state=valid"), vec![&given, &stable]),
+            (format!("campaign={CAMPAIGN}&round=final"), vec![]),
             ("state=revoked".to_owned(), vec![]),
             (format!("campaign={CAMPAIGN}"), vec![&given, &stable]),
             (format!("campaign={}", Uuid::nil()), vec![]),

@@ -209,6 +209,29 @@ both_engines! {
         assert!(findings[0].finding.line.is_some());
     }
 
+    async fn an_act_that_somebody_recorded_before_is_not_told_again_by_the_file(world: World) {
+        let text = std::fs::read_to_string(shipped().join("units.yaml")).unwrap();
+        let act = text[text.find("  - id: 01a205b3-d01d").unwrap()..].to_owned();
+        let folder = Folder::new();
+        folder.change("units.yaml", &act, "");
+        folder.load(world).await;
+        let administrator = world.person(Role::Administrator, None).await;
+        let old = administrator.get("/v1/units:resolve?code=03709").await.is(200).id();
+        let merger = json!({ "kind": "merge", "effective_on": "2025-07-01", "predecessors": [old, NAM_ET],
+            "successors": [MUONG_SAI], "basis": "Nghị quyết 1681" });
+        let made = administrator.create("/v1/successions", &merger).await.is(201);
+        let size = log_size(world).await;
+        let findings = Folder::new().refused(world).await;
+        assert_eq!((findings.len(), findings[0].finding.path.as_str()), (1, "/successions/3"), "{findings:?}");
+        assert!(findings[0].finding.reason.contains("already_exists"), "{findings:?}");
+        assert_eq!(log_size(world).await, size, "nothing is written");
+        // Annulled, it makes room for the file's.
+        let path = format!("/v1/successions/{}:annul", made.id());
+        administrator.change(&path, &made.etag(), &json!({ "reason": "Đã có trong tệp" })).await.is(200);
+        assert_eq!(Folder::new().load(world).await.successions_recorded, 1);
+        assert_eq!(rebuild_of(world).await.differences, Vec::<String>::new());
+    }
+
     async fn another_campaign_shares_the_units_but_not_the_code(world: World) {
         Folder::new().load(world).await;
         let next = Folder::new();

@@ -1,14 +1,16 @@
 //! The commands, as an operator runs them.
 
-use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use sea_orm::ConnectionTrait;
+use thidua::auth::Role;
 use thidua::auth::sign::SigningKey;
 
 use crate::both_engines;
 use crate::support::database::Database;
-use crate::support::{AUDIENCE, Engine, ISSUER, Running};
+use crate::support::forge::{self, in_one_transaction};
+use crate::support::{AUDIENCE, Engine, ISSUER, Running, free_address};
 
 fn thidua(url: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
@@ -18,10 +20,6 @@ fn thidua(url: &str) -> Command {
 
 fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 async fn status(address: &str, path: &str) -> Option<u16> {
@@ -38,6 +36,18 @@ async fn becomes(address: &str, path: &str, wanted: u16) {
     panic!("{path} never answered {wanted}");
 }
 
+/// A problem with this status, and this `Allow` if any.
+async fn refuses(address: &str, method: &str, path: &str, status: u16, allow: &str) {
+    let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+    let request = reqwest::Client::new().request(method, format!("http://{address}{path}"));
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), status, "{path}");
+    assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+    assert_eq!(answer.headers().get("allow").map_or("", |allow| allow.to_str().unwrap()), allow, "{path}");
+    let problem: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!((&problem["status"], problem["trace_id"].as_str().unwrap().len()), (&serde_json::json!(status), 32));
+}
+
 async fn several_migrate_at_once_and_serve_waits_for_them(engine: Engine) {
     let Some(database) = Database::empty(engine).await else { return };
     let directory = tempfile::tempdir().unwrap();
@@ -45,7 +55,8 @@ async fn several_migrate_at_once_and_serve_waits_for_them(engine: Engine) {
     std::fs::write(&jwks, SigningKey::generate().unwrap().jwks).unwrap();
     let address = free_address();
     let mut serve = thidua(&database.url);
-    serve.args(["serve", "--listen", &address]).env("THIDUA_JWKS_FILE", &jwks);
+    let metrics = free_address();
+    serve.args(["serve", "--listen", &address, "--metrics-listen", &metrics]).env("THIDUA_JWKS_FILE", &jwks);
     let mut serve = Running(serve.env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE).spawn().unwrap());
     becomes(&address, "/livez", 200).await;
     assert_eq!(status(&address, "/readyz").await, Some(503), "serve never migrates");
@@ -53,6 +64,7 @@ async fn several_migrate_at_once_and_serve_waits_for_them(engine: Engine) {
     assert_eq!(waiting.status().as_u16(), 503);
     let problem: serde_json::Value = waiting.json().await.unwrap();
     assert_eq!((&problem["code"], problem["trace_id"].as_str().unwrap().len()), (&serde_json::json!("busy"), 32));
+    refuses(&address, "POST", "/livez", 405, "GET, HEAD").await;
     let migrations: Vec<_> = (0..4).map(|_| thidua(&database.url).arg("migrate").spawn().unwrap()).collect();
     for migration in migrations {
         let output = migration.wait_with_output().unwrap();
@@ -60,6 +72,13 @@ async fn several_migrate_at_once_and_serve_waits_for_them(engine: Engine) {
     }
     becomes(&address, "/readyz", 200).await;
     assert_eq!(status(&address, "/v1/units").await, Some(401));
+    let scraped = reqwest::get(format!("http://{metrics}/metrics")).await.unwrap();
+    assert_eq!(scraped.headers()["x-content-type-options"], "nosniff");
+    assert!(scraped.text().await.unwrap().contains("thidua_http_requests_total"), "without a token");
+    refuses(&metrics, "GET", "/", 404, "").await;
+    refuses(&metrics, "GET", "/v1/units", 404, "").await;
+    refuses(&metrics, "POST", "/metrics", 405, "GET, HEAD").await;
+    refuses(&metrics, "OPTIONS", "/metrics", 405, "GET, HEAD").await;
     // A graceful stop.
     Command::new("kill").arg(serve.0.id().to_string()).status().unwrap();
     assert!(serve.0.wait().unwrap().success());
@@ -108,15 +127,39 @@ fn a_local_key_signs_tokens_and_is_never_overwritten() {
     let output = sign.output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let token = String::from_utf8(output.stdout).unwrap();
-    let keys = thidua::auth::token::Keys::from_jwks(&std::fs::read_to_string(&jwks).unwrap()).unwrap();
-    let verifier = thidua::auth::token::Verifier {
-        keys,
-        issuer: ISSUER.into(),
-        audience: AUDIENCE.into(),
-        max_lifetime: Duration::from_secs(900),
-    };
+    let keys = thidua::auth::keys::Keys::from_jwks(&std::fs::read_to_string(&jwks).unwrap()).unwrap();
+    let verifier = crate::support::verifier(keys);
     let now = thidua::clock::now() / 1_000_000;
     assert_eq!(verifier.verify(token.trim(), now).unwrap().subject, "s");
+}
+
+async fn what_needs_tables_says_that_migrations_wait(engine: Engine) {
+    let Some(database) = Database::empty(engine).await else { return };
+    let campaign = concat!(env!("CARGO_MANIFEST_DIR"), "/campaigns/quynh-nhai-2021-2025");
+    for command in [
+        vec!["campaign", "load", campaign],
+        vec!["grant", "--issuer", ISSUER, "--subject", "root", "--role", "administrator"],
+        vec!["log", "rebuild", "--check"],
+    ] {
+        let output = thidua(&database.url).args(&command).output().unwrap();
+        let told = text(&output);
+        assert!(!output.status.success() && told.contains("migrations wait; run `thidua migrate` first"), "{told}");
+        assert!(!told.contains("no such table") && !told.contains("does not exist"), "{told}");
+    }
+    assert!(thidua(&database.url).arg("migrate").output().unwrap().status.success());
+    let loaded = thidua(&database.url).args(["campaign", "load", campaign]).output().unwrap();
+    assert!(loaded.status.success(), "{}", text(&loaded));
+    database.remove().await;
+}
+
+#[actix_web::test]
+async fn what_needs_tables_says_that_migrations_wait_on_sqlite() {
+    what_needs_tables_says_that_migrations_wait(Engine::Sqlite).await;
+}
+
+#[actix_web::test]
+async fn what_needs_tables_says_that_migrations_wait_on_postgres() {
+    what_needs_tables_says_that_migrations_wait(Engine::Postgres).await;
 }
 
 both_engines! {
@@ -134,6 +177,9 @@ both_engines! {
         let mut wrong = thidua(&world.database.url);
         let wrong = wrong.args(["grant", "--issuer", ISSUER, "--subject", "x", "--role", "king"]).output().unwrap();
         assert!(!wrong.status.success());
+        let mut named = thidua(&world.database.url);
+        let named = named.args(["grant", "--issuer", "Nguyễn Thị Hoa", "--subject", "x", "--role", "auditor"]).output().unwrap();
+        assert!(!named.status.success() && text(&named).contains("/issuer"), "{}", text(&named));
     }
 
     async fn rebuild_check_names_differences_and_fails(world: World) {
@@ -144,5 +190,36 @@ both_engines! {
         sea_orm::ConnectionTrait::execute_unprepared(&raw, "DELETE FROM unit_closure").await.unwrap();
         let tampered = run();
         assert!(!tampered.status.success() && text(&tampered).contains("unit_closure"), "{}", text(&tampered));
+    }
+
+    async fn rebuild_check_names_a_leaf_that_cannot_be_read_and_compares_the_rest(world: World) {
+        let check = || {
+            let output = thidua(&world.database.url).args(["log", "rebuild", "--check"]).output().unwrap();
+            (output.status.success(), text(&output))
+        };
+        let raw = world.database.raw().await;
+        let junk = forge::next(world, &raw, world.units.village_b).await.with("no json");
+        raw.execute_unprepared(&junk.insert()).await.unwrap();
+        if world.database.engine == Engine::Sqlite {
+            // Nobody seals until somebody writes.
+            let (success, told) = check();
+            assert!(!success && told.contains("position 11, not sealed yet: the leaf is no JSON: "), "{told}");
+            assert!(told.contains(" 1 differences"), "{told}");
+        }
+        let auditor = world.person(Role::Auditor, None).await;
+        auditor.get("/v1/events").await.is(200);
+        let (success, told) = check();
+        let line = format!("event {}: set aside at ", junk.event);
+        assert!(success && told.contains(&line) && told.contains(" 0 differences, 1 events set aside"), "{told}");
+
+        // One that a row stands on stays where it is, on either engine.
+        let good = forge::next(world, &raw, world.units.village_a).await;
+        let unreadable = good.rewritten("[true,false]", "[true,1e999]");
+        in_one_transaction(&raw, &[unreadable.insert(), unreadable.change()]).await.commit().await.unwrap();
+        raw.execute_unprepared("DELETE FROM unit_closure WHERE ancestor_id = descendant_id").await.unwrap();
+        let (success, told) = check();
+        assert!(!success && told.contains(", not sealed yet: the leaf is no JSON: "), "{told}");
+        assert!(told.contains(&format!("unit/{}: version differs", unreadable.stream)), "{told}");
+        assert_eq!(told.matches("unit_closure").count(), 10, "the rest is compared: {told}");
     }
 }

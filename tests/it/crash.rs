@@ -36,6 +36,7 @@ impl<'a> Service<'a> {
             iat,
             exp: iat + 86_400,
             jti: "j".into(),
+            sid: None,
         };
         let token = SigningKey::from_pem(new.private_pem.expose(), &new.kid).unwrap().sign(&claims).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -53,6 +54,7 @@ impl<'a> Service<'a> {
         let listen = format!("127.0.0.1:{}", self.port);
         let mut command = self.command(&["serve", "--listen", &listen]);
         command.env("THIDUA_JWKS_FILE", &self.jwks).env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE);
+        command.env("THIDUA_RATE_PER_CALLER", "0").env("THIDUA_RATE_PER_ADDRESS", "0");
         Running(command.env("THIDUA_TOKEN_MAX_LIFETIME", "86400").spawn().unwrap())
     }
 

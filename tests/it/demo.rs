@@ -1,5 +1,6 @@
 //! The demonstration: its steps are taken once, whatever interrupts them; the command starts, continues and starts over.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -140,6 +141,13 @@ async fn the_command_continues_where_it_ended_and_starts_over_when_told() {
     let script = reqwest::get(docs).await.unwrap().text().await.unwrap();
     assert!(script.contains("preauthorizeApiKey('bearer','ey"), "the page authorises itself: {script}");
     let before = state(&first).await;
+    // Tokens, a key and, in the database, people: nobody else's, from the first moment on.
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    let files = ["thidua.db", "thidua.db-wal", "thidua.db-shm", "demo-steps.jsonl", "demo-key.pem", "demo.json"];
+    for name in files {
+        assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
+    }
     running.stop();
     std::fs::write(directory.join("mine.txt"), "x").unwrap();
 

@@ -1,6 +1,7 @@
 //! Figures: reported, amended, confirmed by somebody else, corrected; summed over villages and
 //! predecessors; seen inside one's subtrees only.
 
+use chrono::Datelike;
 use serde_json::{Value, json};
 use thidua::auth::Role;
 use uuid::Uuid;
@@ -28,7 +29,7 @@ both_engines! {
         let reporter = world.person(Role::UnitReporter, Some(world.units.village_a)).await;
         let officer = world.person(Role::LabourOffice, Some(world.units.district)).await;
         let made = reporter.create("/v1/figures", &figure(world.units.village_a, 2023, 40, None)).await.is(201);
-        assert_eq!(made.json()["allowed_actions"], json!(["amend"]));
+        assert_eq!(made.json()["allowed_actions"], json!(["amend", "withdraw"]));
         let path = made.header("location").unwrap().to_owned();
         let amended = json!({ "counts": { "poor_households": 41, "near_poor_households": 20 } });
         let amended = reporter.change(&format!("{path}:amend"), &made.etag(), &amended).await.is(200);
@@ -45,11 +46,17 @@ both_engines! {
         let correction = json!({ "counts": { "poor_households": 39, "near_poor_households": 20 }, "reason": "Rà soát lại" });
         let corrected = officer.change(&format!("{path}:correct"), &confirmed.etag(), &correction).await.is(200);
         assert_eq!(corrected.json()["counts"]["poor_households"], 39);
+        assert_eq!(corrected.json()["confirmed_by"], json!(officer.account));
+        // Whoever corrects answers for the counts from then on.
+        let other = world.person(Role::LabourOffice, Some(world.units.province)).await;
+        let correction = json!({ "counts": { "poor_households": 38 }, "reason": "Rà soát lại" });
+        let again = other.change(&format!("{path}:correct"), &corrected.etag(), &correction).await.is(200);
+        assert_eq!(again.json()["confirmed_by"], json!(other.account));
 
         let history = officer.get(&format!("{path}/events")).await.is(200);
         let events = history.json();
         let types: Vec<&str> = events["items"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap()).collect();
-        assert_eq!(types, ["figure.reported", "figure.amended", "figure.confirmed", "figure.corrected"]);
+        assert_eq!(types, ["figure.reported", "figure.amended", "figure.confirmed", "figure.corrected", "figure.corrected"]);
         assert_eq!(events["items"][3]["changes"]["poor_households"], json!([41, 39]));
         for outside in ["Lò Thị Ở", "Rà soát lại"] {
             assert!(!history.text.contains(outside), "{outside} stands in an event");
@@ -70,7 +77,7 @@ both_engines! {
         };
         thidua::commands::grant::give(&world.db, &both).await.unwrap();
         let made = officer.create("/v1/figures", &figure(world.units.village_a, 2023, 40, Some(20))).await.is(201);
-        assert_eq!(made.json()["allowed_actions"], json!(["amend"]));
+        assert_eq!(made.json()["allowed_actions"], json!(["amend", "withdraw"]));
         let path = format!("/v1/figures/{}:confirm", made.id());
         officer.change(&path, &made.etag(), &json!({})).await.problem(403, "separation_of_duties");
     }
@@ -92,9 +99,41 @@ both_engines! {
         body = figure(world.units.home_affairs, 2023, 1, None);
         assert_eq!(pointer(reporter.create("/v1/figures", &body).await.problem(422, "invalid_value")), "/unit");
         reporter.create("/v1/figures", &figure(Uuid::nil(), 2023, 1, None)).await.problem(404, "not_found");
+        let next_year = thidua::clock::civil_date(thidua::clock::now()).year() + 1;
+        for (unit, year, standard, expected) in [
+            // Its last day was 30 June, and the count is of the year's end.
+            (world.units.commune_a, 2025, "2022-2025", "/unit"),
+            (world.units.commune_n, 2024, "2022-2025", "/unit"),
+            (world.units.village_a, next_year, &format!("{next_year}-{next_year}"), "/year"),
+            (world.units.village_a, 2099, "2022-2025", "/year"),
+            (world.units.village_a, 2021, "9999-0000", "/poverty_standard"),
+            (world.units.village_a, 2022, "2025-2022", "/poverty_standard"),
+            (world.units.village_a, 2016, "2022-2025", "/poverty_standard"),
+        ] {
+            let mut body = figure(unit, year, 1, None);
+            body["poverty_standard"] = json!(standard);
+            assert_eq!(pointer(world.person(Role::UnitReporter, Some(world.units.province)).await
+                .create("/v1/figures", &body).await.problem(422, "invalid_value")), expected, "{body}");
+        }
+        for (decided_on, recognised_by) in [
+            (json!(null), Uuid::nil()),
+            (json!("2023-12-20"), Uuid::nil()),
+            // It began in July 2025.
+            (json!("2023-12-20"), world.units.commune_n),
+        ] {
+            body = figure(world.units.village_a, 2023, 1, None);
+            body["counts"] = json!({ "poor_households": 1, "recognised_by": recognised_by, "decided_on": decided_on });
+            assert_eq!(pointer(reporter.create("/v1/figures", &body).await.problem(422, "invalid_value")), "/counts/recognised_by");
+        }
         let once = figure(world.units.village_a, 2023, 1, None);
-        reporter.create("/v1/figures", &once).await.is(201);
+        let made = reporter.create("/v1/figures", &once).await.is(201);
         reporter.create("/v1/figures", &once).await.problem(409, "already_exists");
+        let unknown = json!({ "counts": { "poor_households": 1, "recognised_by": Uuid::nil() } });
+        let path = format!("/v1/figures/{}:amend", made.id());
+        let refused = reporter.change(&path, &made.etag(), &unknown).await.problem(422, "invalid_value");
+        assert_eq!(pointer(refused), "/counts/recognised_by");
+        let known = json!({ "counts": { "poor_households": 1, "recognised_by": world.units.commune_a, "decided_on": "2023-12-20" } });
+        reporter.change(&path, &made.etag(), &known).await.is(200);
     }
 
     async fn figures_are_seen_inside_one_s_subtrees_and_by_succession(world: World) {
@@ -121,6 +160,12 @@ both_engines! {
         let auditor = world.person(Role::Auditor, None).await;
         assert_eq!(ids(&auditor.get("/v1/figures").await.json()), [&a, &b]);
         assert_eq!(ids(&auditor.get(&format!("/v1/figures?unit={}", units.village_b)).await.json()), [&b]);
+        for (covering, found) in [(units.commune_a, vec![&a]), (units.commune_n, vec![&a, &b]), (units.front, vec![])] {
+            assert_eq!(ids(&auditor.get(&format!("/v1/figures?within={covering}")).await.json()), found);
+        }
+        let stranger = world.person(Role::CommuneCommittee, Some(units.commune_b)).await;
+        let path = format!("/v1/figures?within={}", units.commune_a);
+        assert_eq!(ids(&stranger.get(&path).await.is(200).json()), Vec::<&str>::new(), "a filter widens nothing");
         assert_eq!(ids(&auditor.get("/v1/figures?year=2022").await.json()), Vec::<&str>::new());
         assert_eq!(ids(&auditor.get("/v1/figures?state=confirmed").await.json()), Vec::<&str>::new());
         crate::support::campaign::load(world).await;
@@ -157,5 +202,100 @@ both_engines! {
         assert_eq!(total(units.commune_n, 2021).await["poor_households"]["status"], "disputed");
         let outsider = world.person(Role::UnitReporter, Some(units.village_b)).await;
         outsider.get(&format!("/v1/figures:total?unit={}&year=2021&poverty_standard=2022-2025", units.commune_a)).await.problem(404, "not_found");
+    }
+
+    async fn a_figure_is_withdrawn_before_it_is_confirmed_and_makes_room(world: World) {
+        let units = world.units;
+        let reporter = world.person(Role::UnitReporter, Some(units.village_a)).await;
+        let officer = world.person(Role::LabourOffice, Some(units.district)).await;
+        let wrong = reporter.create("/v1/figures", &figure(units.village_a, 2023, 400, None)).await.is(201);
+        let path = format!("/v1/figures/{}", wrong.id());
+        let reason = json!({ "reason": "Nhầm năm, theo lời bà Lò Thị Ở" });
+        officer.change(&format!("{path}:withdraw"), &wrong.etag(), &reason).await.problem(403, "forbidden");
+        reporter.change(&format!("{path}:withdraw"), &wrong.etag(), &json!({ "reason": "" })).await.problem(422, "invalid_value");
+        let withdrawn = reporter.change(&format!("{path}:withdraw"), &wrong.etag(), &reason).await.is(200);
+        assert_eq!((&withdrawn.json()["state"], &withdrawn.json()["allowed_actions"]), (&json!("withdrawn"), &json!([])));
+        reporter.change(&format!("{path}:withdraw"), &withdrawn.etag(), &reason).await.problem(409, "invalid_transition");
+        officer.change(&format!("{path}:confirm"), &withdrawn.etag(), &json!({})).await.problem(409, "invalid_transition");
+
+        let right = reporter.create("/v1/figures", &figure(units.village_a, 2023, 40, None)).await.is(201);
+        reporter.create("/v1/figures", &figure(units.village_a, 2023, 41, None)).await.problem(409, "already_exists");
+        // And a second one may be withdrawn beside the first.
+        reporter.change(&format!("/v1/figures/{}:withdraw", right.id()), &right.etag(), &reason).await.is(200);
+        let right = reporter.create("/v1/figures", &figure(units.village_a, 2023, 40, None)).await.is(201);
+        let confirmed = officer.change(&format!("/v1/figures/{}:confirm", right.id()), &right.etag(), &json!({})).await.is(200);
+        reporter.change(&format!("/v1/figures/{}:withdraw", right.id()), &confirmed.etag(), &reason).await.problem(409, "invalid_transition");
+        let total = format!("/v1/figures:total?unit={}&year=2023&poverty_standard=2022-2025", units.village_a);
+        assert_eq!(reporter.get(&total).await.is(200).json()["poor_households"]["households"], 40);
+        assert_eq!(ids(&reporter.get("/v1/figures?state=withdrawn").await.is(200).json()).len(), 2);
+
+        let history = reporter.get(&format!("{path}/events")).await.is(200);
+        assert_eq!(history.json()["items"][1]["type"], "figure.withdrawn");
+        assert!(!history.text.contains("Lò Thị Ở"), "the reason stands in an event");
+        assert_eq!(crate::log::rebuild_of(world).await.differences, Vec::<String>::new());
+    }
+
+    async fn two_figures_of_one_year_never_stand_beside_each_other_however_fast(world: World) {
+        let reporter = world.person(Role::UnitReporter, Some(world.units.village_a)).await;
+        let body = figure(world.units.village_a, 2023, 40, None);
+        let made = futures_util::future::join_all((0..6).map(|_| reporter.create("/v1/figures", &body))).await;
+        let mut codes: Vec<u16> = made.iter().map(|answer| answer.status).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, [201, 409, 409, 409, 409, 409]);
+    }
+
+    async fn a_figure_for_a_year_before_its_unit_replaces_nothing(world: World) {
+        use thidua::figures::{Counts, FigureDraft, store};
+        let units = world.units;
+        let reporter = world.person(Role::UnitReporter, Some(units.province)).await;
+        let officer = world.person(Role::LabourOffice, Some(units.province)).await;
+        confirmed(&reporter, &officer, &figure(units.village_a, 2021, 40, Some(20))).await;
+        // A log from before this was refused may hold one.
+        let early = FigureDraft {
+            unit: units.commune_n,
+            year: 2021,
+            poverty_standard: "2022-2025".into(),
+            counts: Counts {
+                poor_households: Some(999),
+                near_poor_households: Some(20),
+                recognised_by: None,
+                decision_number: None,
+                decided_on: None,
+                note: None,
+            },
+        };
+        world.db.record(&thidua::commands::grant::console(), async |tx: &thidua::db::WriteTx<'_>| {
+            let reported = store::report(tx, &early).await?;
+            Ok(thidua::db::Outcome::Changed(store::confirm(tx, &reported).await?))
+        }).await.unwrap();
+        let total = async || {
+            let path = format!("/v1/figures:total?unit={}&year=2021&poverty_standard=2022-2025", units.commune_n);
+            officer.get(&path).await.is(200).json()
+        };
+        let before = total().await;
+        assert_eq!(before["poor_households"]["status"], "missing", "commune B is: {before}");
+        confirmed(&reporter, &officer, &figure(units.commune_b, 2021, 15, None)).await;
+        let poor = total().await["poor_households"].clone();
+        assert_eq!((&poor["status"], &poor["own"], &poor["predecessors"], &poor["villages"]),
+            (&json!("disputed"), &json!(999), &json!(55), &json!(null)));
+        assert_eq!(poor["basis"].as_array().unwrap().len(), 3, "{poor}");
+    }
+
+    async fn a_village_that_has_more_than_its_commune_disputes_it_alone(world: World) {
+        let units = world.units;
+        let administrator = world.person(Role::Administrator, None).await;
+        let other = json!({ "names": [{ "value": "Bản Khác", "from": "2021-01-01" }],
+            "kinds": [{ "value": "village", "from": "2021-01-01" }], "exists_from": "2021-01-01",
+            "parents": [{ "value": units.commune_a, "from": "2021-01-01", "to": "2025-06-30" }] });
+        administrator.create("/v1/units", &other).await.is(201);
+        let reporter = world.person(Role::UnitReporter, Some(units.district)).await;
+        let officer = world.person(Role::LabourOffice, Some(units.district)).await;
+        confirmed(&reporter, &officer, &figure(units.village_a, 2021, 50, Some(5))).await;
+        confirmed(&reporter, &officer, &figure(units.commune_a, 2021, 12, Some(12))).await;
+        let path = format!("/v1/figures:total?unit={}&year=2021&poverty_standard=2022-2025", units.commune_a);
+        let total = officer.get(&path).await.is(200).json();
+        let poor = &total["poor_households"];
+        assert_eq!((&poor["status"], &poor["own"], &poor["villages"]), (&json!("disputed"), &json!(12), &json!(50)));
+        assert_eq!(total["near_poor_households"]["households"], 12, "five of twelve are known: no contradiction");
     }
 }

@@ -112,6 +112,32 @@ both_engines! {
         assert_eq!(rebuild_of(world).await.differences, Vec::<String>::new());
     }
 
+    async fn whoever_wrote_it_last_cannot_decide_on_it_either(world: World) {
+        let (head, officer) = commune(world).await;
+        let both = thidua::grants::GrantDraft {
+            issuer: crate::support::ISSUER.into(),
+            subject: format!("home_affairs-{}", world.units.district),
+            label: None,
+            role: Role::UnitReporter,
+            unit: Some(world.units.commune_a),
+            valid_from: None,
+            valid_to: None,
+        };
+        thidua::commands::grant::give(&world.db, &both).await.unwrap();
+        let made = head.create("/v1/initiatives", &draft(world.units.commune_a, "2023-05-20")).await.is(201);
+        let rewritten = step(&officer, &made, "amend", json!({ "content": content("2023-05-21") })).await;
+        let submitted = step(&head, &rewritten, "submit", json!({})).await;
+        let path = format!("/v1/initiatives/{}", made.id());
+        let decision = json!({ "recognised_by": world.units.district, "decision_number": "31/QĐ-UBND", "decided_on": "2023-11-02" });
+        assert_eq!(actions(&officer.get(&path).await.is(200)), json!(["withdraw"]));
+        for (verb, body) in [("recognise", &decision), ("refuse", &json!({ "reason": "Đã có" }))] {
+            let refused = officer.change(&format!("{path}:{verb}"), &submitted.etag(), body).await;
+            refused.problem(403, "separation_of_duties");
+        }
+        let other = world.person(Role::HomeAffairs, Some(world.units.province)).await;
+        step(&other, &submitted, "recognise", decision).await;
+    }
+
     async fn what_cannot_be_is_refused_with_a_pointer_and_twice_is_once(world: World) {
         let (head, officer) = commune(world).await;
         let unit = world.units.commune_a;
@@ -121,6 +147,7 @@ both_engines! {
             ("description", json!("x".repeat(5001)), "invalid_value"),
             ("proposed_on", json!("2020-12-31"), "invalid_value"),
             ("proposed_on", json!("2999-01-01"), "invalid_value"),
+            ("proposed_on", json!("2026-01-01"), "invalid_value"),
             ("kind", json!("magic"), "wrong_type"),
             ("beneficiary", json!("rich"), "wrong_type"),
             ("colour", json!("red"), "unknown_member"),
@@ -148,6 +175,10 @@ both_engines! {
         for (decision, expected) in [
             (json!({ "recognised_by": Uuid::nil(), "decision_number": "1", "decided_on": "2023-11-02" }), "/recognised_by"),
             (json!({ "recognised_by": world.units.district, "decision_number": "1", "decided_on": "2025-07-01" }), "/recognised_by"),
+            // Neither the proposer itself, nor what stands below it, nor whoever followed it.
+            (json!({ "recognised_by": unit, "decision_number": "1", "decided_on": "2023-11-02" }), "/recognised_by"),
+            (json!({ "recognised_by": world.units.village_a, "decision_number": "1", "decided_on": "2023-11-02" }), "/recognised_by"),
+            (json!({ "recognised_by": world.units.commune_n, "decision_number": "1", "decided_on": "2025-07-01" }), "/recognised_by"),
             (json!({ "recognised_by": world.units.district, "decision_number": "1", "decided_on": "2023-05-19" }), "/decided_on"),
             (json!({ "recognised_by": world.units.province, "decision_number": "1", "decided_on": "2999-01-01" }), "/decided_on"),
             (json!({ "recognised_by": world.units.district, "decision_number": "", "decided_on": "2023-11-02" }), "/decision_number"),

@@ -44,7 +44,7 @@ async fn follow(world: &World, token_of: &crate::support::Person<'_>, mut after:
 both_engines! {
     async fn folding_the_log_gives_the_tables(world: World) {
         let administrator = world.person(Role::Administrator, None).await;
-        let body = json!({ "issuer": "i", "subject": "s", "label": "Đặng Thị Hường", "role": "auditor" });
+        let body = json!({ "issuer": crate::support::ISSUER, "subject": "s", "label": "Đặng Thị Hường", "role": "auditor" });
         let given = administrator.create("/v1/grants", &body).await.is(201);
         let path = format!("{}:end", given.header("location").unwrap());
         administrator.change(&path, &given.etag(), &json!({ "reason": "Thôi việc" })).await.is(200);
@@ -126,7 +126,7 @@ both_engines! {
     async fn events_are_filtered_and_read_in_either_order(world: World) {
         let auditor = world.person(Role::Auditor, None).await;
         let administrator = world.person(Role::Administrator, None).await;
-        let body = json!({ "issuer": "i", "subject": "s", "role": "unit_reporter", "unit": world.units.village_a });
+        let body = json!({ "issuer": crate::support::ISSUER, "subject": "s", "role": "unit_reporter", "unit": world.units.village_a });
         administrator.create("/v1/grants", &body).await.is(201);
         let types = |page: serde_json::Value| -> Vec<String> {
             page["items"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
@@ -157,7 +157,7 @@ both_engines! {
         let resumed = format!("/v1/events?limit=200&cursor={}", end["next_cursor"].as_str().unwrap());
         let nothing = auditor.get(&resumed).await.json();
         assert_eq!((nothing["items"].as_array().unwrap().len(), &nothing["caught_up"]), (0, &json!(true)));
-        administrator.create("/v1/grants", &json!({ "issuer": "i", "subject": "s2", "role": "auditor" })).await.is(201);
+        administrator.create("/v1/grants", &json!({ "issuer": crate::support::ISSUER, "subject": "s2", "role": "auditor" })).await.is(201);
         let resumed = format!("/v1/events?limit=200&cursor={}", nothing["next_cursor"].as_str().unwrap());
         assert_eq!(types(auditor.get(&resumed).await.json()), ["account.registered", "grant.given"]);
     }

@@ -135,6 +135,8 @@ both_engines! {
         assert_eq!(pointer(file(&receiver, &but(special(world), json!({ "path": "normal" }))).await), "/award_form");
         let own = but(special(world), json!({ "unit": units.village_b }));
         assert_eq!(pointer(file(&receiver, &own).await), "/nominator_unit");
+        let anybody = but(special(world), json!({ "unit": units.province }));
+        assert_eq!(pointer(file(&receiver, &anybody).await), "/nominator_unit", "open to subjects of no category");
         let stranger = world.person(Role::UnitHead, Some(units.village_a)).await;
         file(&stranger, &special(world)).await.problem(404, "not_found");
         assert_eq!(pointer(file(&receiver, &special(world)).await), "/nominator_unit", "it has received nothing yet");
@@ -165,6 +167,9 @@ both_engines! {
             (json!({ "unit": Uuid::nil() }), 422, "/unit"),
             (json!({ "unit": units.commune_n }), 422, "/unit"),
             (json!({ "round": "final", "unit": units.commune_a }), 422, "/unit"),
+            // No category of the plan has a province or a district.
+            (json!({ "unit": units.province, "nominator_unit": units.province }), 422, "/unit"),
+            (json!({ "unit": units.district, "nominator_unit": units.province }), 422, "/unit"),
             (json!({ "award_form": "nobel" }), 422, "/award_form"),
             (json!({ "award_form": "nobel", "path": "special" }), 422, "/award_form"),
             (json!({ "award_form": "huan_chuong_ld" }), 422, "/award_form"),
@@ -234,7 +239,7 @@ both_engines! {
         for (query, found) in [
             (format!("unit={}", units.village_a), vec![&a]),
             ("state=submitted".to_owned(), vec![&b]),
-            ("round=mid".to_owned(), vec![&a]),
+            (format!("campaign={CAMPAIGN}&round=mid"), vec![&a]),
             ("award_form=bang_khen_ttg".to_owned(), vec![&b]),
             (format!("campaign={CAMPAIGN}"), vec![&a, &b]),
             (format!("campaign={}", Uuid::nil()), vec![]),

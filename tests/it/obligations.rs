@@ -87,6 +87,17 @@ both_engines! {
         let unit = world.units.commune_a;
         let mut body = obligation(unit, "2020-12-31");
         assert_eq!(pointers(office.create("/v1/obligations", &body).await), ["/terms/due_on"]);
+        // It ended on 30 June 2025; its successor began then.
+        body = obligation(unit, "2026-06-01");
+        assert_eq!(pointers(office.create("/v1/obligations", &body).await), ["/terms/due_on"]);
+        body = obligation(unit, "2025-07-01");
+        assert_eq!(pointers(office.create("/v1/obligations", &body).await), ["/terms/due_on"]);
+        body = obligation(world.units.commune_n, "2025-06-30");
+        assert_eq!(pointers(office.create("/v1/obligations", &body).await), ["/terms/due_on"]);
+        let last = office.create("/v1/obligations", &obligation(unit, "2025-06-30")).await.is(201);
+        let later = json!({ "terms": terms("2025-07-01") });
+        let refused = office.change(&format!("/v1/obligations/{}:amend", last.id()), &last.etag(), &later).await;
+        assert_eq!(pointers(refused), ["/terms/due_on"]);
         body = obligation(unit, "2023-12-15");
         body["campaign"] = json!(Uuid::nil());
         assert_eq!(pointers(office.create("/v1/obligations", &body).await), ["/campaign"]);

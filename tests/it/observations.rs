@@ -102,9 +102,14 @@ both_engines! {
         step(&reporter, &first, "withdraw", &json!({ "reason": "Nhầm" })).await.is(200);
         reporter.create("/v1/observations", &models(village, 2)).await.is(201);
 
+        // What was so on another day is history; on the same day there is one.
         let date = observation(village, "poverty_exit_on", json!(null), json!({ "known_none": true }));
         reporter.create("/v1/observations", &date).await.is(201);
         reporter.create("/v1/observations", &date).await.problem(409, "already_exists");
+        let mut earlier = date.clone();
+        earlier["observed_on"] = json!("2022-12-31");
+        reporter.create("/v1/observations", &earlier).await.is(201);
+        reporter.create("/v1/observations", &earlier).await.problem(409, "already_exists");
         // Entries of a register may be many, even alike.
         let entry = observation(village, "regulation", json!(null), json!({ "fields": { "kind": "revolving_capital", "issued_on": "2022-03-01" } }));
         reporter.create("/v1/observations", &entry).await.is(201);
@@ -116,6 +121,64 @@ both_engines! {
         let answers = futures_util::future::join_all(many).await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
         assert_eq!(rebuild_of(world).await.differences, Vec::<String>::new());
+    }
+
+    async fn the_last_day_up_to_the_cut_off_says_how_it_is(world: World) {
+        campaign::load(world).await;
+        let village = world.units.village_a;
+        let reporter = world.person(Role::UnitReporter, Some(village)).await;
+        let committee = world.person(Role::CommuneCommittee, Some(world.units.commune_n)).await;
+        // The later day is reported first: the order of days decides, not that of reports.
+        for (day, value) in [("2024-05-01", true), ("2022-05-01", false), ("2021-05-01", true)] {
+            let mut body = observation(village, "received_state_project_capital", json!(null), json!({ "value_bool": value }));
+            body["observed_on"] = json!(day);
+            let made = reporter.create("/v1/observations", &body).await.is(201);
+            let seen = committee.get(&format!("/v1/observations/{}", made.id())).await.is(200);
+            committee.change(&format!("/v1/observations/{}:confirm", made.id()), &seen.etag(), &json!({})).await.is(200);
+        }
+        let auditor = world.person(Role::Auditor, None).await;
+        for (round, status, value) in [("mid", "not_applicable", false), ("final", "insufficient", true)] {
+            let ask = json!({ "campaign": CAMPAIGN, "round": round, "scope": { "subjects": [village] } });
+            let answer = auditor.post("/v1/recommendations", &ask).await.is(200).json();
+            let criteria = answer["subjects"][0]["criteria"].as_array().unwrap();
+            let criterion = criteria.iter().find(|criterion| criterion["id"] == "III.2.3.b").unwrap();
+            assert_eq!((&criterion["status"], &criterion["steps"][0]["computed"]["value"]), (&json!(status), &json!(value)), "{round}");
+        }
+        assert_eq!(rebuild_of(world).await.differences, Vec::<String>::new());
+    }
+
+    async fn a_field_has_no_room_for_anything_that_names_a_person(world: World) {
+        campaign::load(world).await;
+        let village = world.units.village_a;
+        let reporter = world.person(Role::UnitReporter, Some(village)).await;
+        for (name, field, value) in [
+            ("linkage", "kind", json!("nguyen_thi_hoa.0912345678")),
+            ("linkage", "kind", json!("0912345678")),
+            ("linkage", "kind", json!(912_345_678)),
+            ("linkage", "kind", json!(99_999_999_999_999_999_i64)),
+            ("linkage", "kind", json!(true)),
+            ("linkage", "signed_on", json!("0912345678")),
+            ("linkage", "signed_on", json!(912_345_678)),
+            ("regulation", "kind", json!("nguyen_thi_hoa")),
+            ("loan", "purpose_ok", json!("0912345678")),
+            ("loan", "purpose_ok", json!(912_345_678)),
+        ] {
+            let body = observation(village, name, json!(null), json!({ "fields": { field: value } }));
+            let refused = reporter.create("/v1/observations", &body).await;
+            assert_eq!(pointers(refused), [format!("/content/fields/{field}")], "{name} {field} {value}");
+        }
+        for fields in [json!({ "kind": "other", "signed_on": "2022-03-01" }), json!({})] {
+            let body = observation(village, "linkage", json!(null), json!({ "fields": fields }));
+            reporter.create("/v1/observations", &body).await.is(201);
+        }
+        let refused = observation(village, "regulation", json!(null), json!({ "fields": { "kind": "x" } }));
+        let told = reporter.create("/v1/observations", &refused).await.problem(422, "invalid_value").text;
+        assert!(told.contains("cần một trong: revolving_capital, other"), "{told}");
+        let auditor = world.person(Role::Auditor, None).await;
+        let events = auditor.get("/v1/events?type=observation.*").await.is(200).text;
+        for personal in ["0912345678", "912345678", "nguyen_thi_hoa"] {
+            assert!(!events.contains(personal), "{personal} stands in an event");
+        }
     }
 
     async fn whoever_says_it_cannot_confirm_it(world: World) {
@@ -141,6 +204,13 @@ both_engines! {
         let labour = world.person(Role::LabourOffice, Some(world.units.district)).await;
         let fields = json!({ "fields": { "purpose_ok": true, "principal_on_time": true, "interest_on_time": false } });
         let loan = observation(village, "loan", json!(null), fields);
+        // Commune A ended on 30 June 2025, and N began on the day after.
+        let province = world.person(Role::UnitReporter, Some(world.units.province)).await;
+        for (unit, day) in [(world.units.commune_a, "2025-07-01"), (world.units.commune_n, "2025-06-30")] {
+            let mut body = models(unit, 1);
+            body["observed_on"] = json!(day);
+            assert_eq!(pointers(province.create("/v1/observations", &body).await), ["/observed_on"], "{day}");
+        }
         let nobody = json!({ "campaign": CAMPAIGN, "unit": Uuid::nil(), "name": "loan", "observed_on": "2023-12-31", "content": { "fields": {} } });
         assert_eq!(pointers(head.create("/v1/observations", &nobody).await), ["/unit"]);
         let made = reporter.create("/v1/observations", &loan).await.is(201);

@@ -132,8 +132,8 @@ both_engines! {
         let position = answer.json()["run"]["log_position"].as_i64().unwrap();
         let reader = copy.reader();
         let knowledge = store::knowledge(reader.conn(), demo.campaign, position).await.unwrap();
-        let (rules, first_day) = store::rules_at(reader.conn(), &knowledge, demo.campaign, "final").await.unwrap();
-        let computed = compute::answer(&rules, &knowledge, &question, first_day, position).unwrap();
+        let (rules, days) = store::rules_at(reader.conn(), &knowledge, demo.campaign, "final").await.unwrap();
+        let computed = compute::answer(&rules, &knowledge, &question, days.first, position).unwrap();
         assert_eq!(computed, answer.text);
         copy.close().await;
         database.remove().await;
@@ -150,6 +150,69 @@ both_engines! {
         assert_eq!((&fall["status"], &fall["steps"][0]["reason"]), (&json!("insufficient"), &json!("parameter_not_adopted")));
         assert_eq!(fall["steps"][0]["would_be"], "met");
         assert_eq!(subject["status"], "insufficient");
+
+        // Both cut-offs are proposed, so nothing that is dated up to them is settled: no leaf, criterion or award.
+        for round in ["mid", "final"] {
+            let mut body = ask(&demo, round, json!({ "unit": demo.id("tinh-son-la") }));
+            body["mode"] = json!("official");
+            let answer = world.somebody("province_officer").post(PATH, &body).await.is(200).json();
+            let subjects = answer["subjects"].as_array().unwrap();
+            assert!(subjects.len() > 10, "{round}");
+            for subject in subjects {
+                let name = &subject["name"];
+                assert_eq!(subject["status"], "insufficient", "{round} {name}");
+                for criterion in subject["criteria"].as_array().unwrap() {
+                    for step in criterion["steps"].as_array().unwrap() {
+                        let said = (&step["status"], &step["gap"]);
+                        assert_eq!(said, (&json!("insufficient"), &Value::Null), "{round} {name} {}", step["path"]);
+                    }
+                    assert_eq!(criterion["status"], "insufficient", "{round} {name} {}", criterion["id"]);
+                }
+                for award in subject["awards"].as_array().unwrap() {
+                    let outcome = award["outcome"].as_str().unwrap();
+                    assert!(["insufficient_evidence", "not_in_round"].contains(&outcome), "{round} {name} {award}");
+                }
+            }
+        }
+    }
+
+    async fn a_round_has_the_subjects_that_exist_at_its_cut_off(world: World) {
+        let demo = world.demo().await;
+        let nobody = Uuid::from_u128(7);
+        let (village, ended, fresh) = (demo.id("ban-ot-do"), demo.id("xa-muong-chien-cu"), demo.id("xa-muong-chien"));
+        let refused = async |round: &str, scope: Value| {
+            let answer = world.somebody("auditor").post(PATH, &ask(&demo, round, scope)).await;
+            answer.problem(422, "invalid_value").json()["errors"].clone()
+        };
+        let pointers = |errors: &Value| -> Vec<String> {
+            errors.as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+        };
+        let errors = refused("final", json!({ "subjects": [village, ended, village, nobody] })).await;
+        assert_eq!(pointers(&errors), ["/scope/subjects/1", "/scope/subjects/3"]);
+        assert!(errors[0]["detail"].to_string().contains("không tồn tại vào ngày 2025-12-31"), "{errors}");
+        assert!(errors[1]["detail"].to_string().contains("không có đơn vị này"), "{errors}");
+        assert_eq!(pointers(&refused("mid", json!({ "subjects": [fresh] })).await), ["/scope/subjects/0"]);
+        let district = json!({ "unit": demo.id("huyen-quynh-nhai") });
+        assert_eq!(pointers(&refused("final", district.clone()).await), ["/scope/unit"], "it ended");
+        assert_eq!(pointers(&refused("final", json!({ "unit": nobody })).await), ["/scope/unit"]);
+        world.somebody("auditor").post(PATH, &ask(&demo, "mid", district)).await.is(200);
+        // Whoever sees not everything is not told what there is elsewhere.
+        for scope in [json!({ "subjects": [nobody] }), json!({ "unit": nobody }), json!({ "subjects": [village, ended] })] {
+            let committee = world.somebody("uy-ban-muong-gion");
+            committee.post(PATH, &ask(&demo, "final", scope)).await.problem(404, "not_found");
+        }
+        let officer = world.somebody("council_member");
+        let own = officer.post(PATH, &ask(&demo, "final", json!({ "subjects": [ended] }))).await;
+        assert_eq!(pointers(&own.problem(422, "invalid_value").json()["errors"]), ["/scope/subjects/0"]);
+        // Named twice, answered once.
+        let twice = officer.post(PATH, &ask(&demo, "final", json!({ "subjects": [village, village] }))).await.is(200);
+        assert_eq!(subjects(&twice), [village]);
+        // At a position before it was registered there was no such unit.
+        let mut early = ask(&demo, "final", json!({ "subjects": [village] }));
+        let history = world.somebody("auditor").get(&format!("/v1/units/{village}/events")).await.is(200).json();
+        early["log_position"] = json!(history["items"][0]["position"].as_i64().unwrap() - 1);
+        let errors = world.somebody("auditor").post(PATH, &early).await.problem(422, "invalid_value").json()["errors"].clone();
+        assert_eq!(pointers(&errors), ["/scope/subjects/0"]);
     }
 
     async fn the_special_path_asks_its_own_question(world: World) {
@@ -163,6 +226,11 @@ both_engines! {
         assert_eq!((&subject["special"], &subject["category"]), (&json!(true), &json!(null)), "{subject}");
         assert_eq!(criterion(subject, "III.3.4")["status"], "met");
         assert_eq!(outcome_of(subject, "bang_khen_tinh"), "recommended", "whom it helped nominated it");
+        for day in ["1990-01-01", "2020-12-31", "2026-01-01", "2030-01-01"] {
+            body["special_on"] = json!(day);
+            let problem = world.somebody("home_affairs").post(PATH, &body).await.problem(422, "invalid_value").json();
+            assert_eq!(problem["errors"][0]["pointer"], "/special_on", "{day}");
+        }
     }
 
     async fn what_cannot_be_asked_is_refused(world: World) {

@@ -74,6 +74,7 @@ both_engines! {
         // Another kind and another unit have registers of their own.
         let mut linkage = regulation(village, "2023-06-01");
         linkage["name"] = json!("linkage");
+        linkage["content"]["fields"]["kind"] = json!("other");
         reporter.create("/v1/observations", &linkage).await.is(201);
         let path = format!("/v1/observations/{}", entry.id());
         for (person, verb, body) in [
@@ -98,7 +99,11 @@ both_engines! {
         let office = world.person(Role::HomeAffairs, Some(world.units.district)).await;
         let early = office.create("/v1/obligations", &obligation(unit, "2023-12-15")).await.is(201);
         let late = office.create("/v1/obligations", &obligation(unit, "2024-06-15")).await.is(201);
+        let actions = async |id: String| office.get(&format!("/v1/obligations/{id}")).await.is(200).json()["allowed_actions"].clone();
+        assert_eq!(actions(early.id()).await, json!(["amend", "fulfil", "cancel"]));
         office.create("/v1/registers", &register(unit, "mid", "obligation")).await.is(201);
+        assert_eq!(actions(early.id()).await, json!([]), "what the closed register refuses is not offered");
+        assert_eq!(actions(late.id()).await, json!(["amend", "fulfil", "cancel"]), "dated after the cut-off");
         office.create("/v1/obligations", &obligation(unit, "2023-12-15")).await.problem(409, "register_closed");
         let reason = json!({ "reason": "Không yêu cầu nữa" });
         office.change(&format!("/v1/obligations/{}:cancel", early.id()), &early.etag(), &reason).await.problem(409, "register_closed");
@@ -127,6 +132,51 @@ both_engines! {
         let refused = entries.iter().filter(|answer| answer.status == 409).count();
         let written = entries.iter().filter(|answer| answer.status == 201).count();
         assert_eq!((newest.as_str(), refused + written), ("register.closed", 6));
+    }
+
+    async fn a_successor_s_closed_register_has_no_room_for_its_predecessors_entries(world: World) {
+        campaign::load(world).await;
+        let units = world.units;
+        let office = world.person(Role::HomeAffairs, Some(units.province)).await;
+        let reporter = world.person(Role::UnitReporter, Some(units.commune_a)).await;
+        let owed = office.create("/v1/obligations", &obligation(units.commune_a, "2024-06-15")).await.is(201);
+        let committee = world.person(Role::CommuneCommittee, Some(units.commune_n)).await;
+        let closed = office.create("/v1/registers", &register(units.commune_n, "final", "obligation")).await.is(201);
+        let refused = office.create("/v1/obligations", &obligation(units.commune_a, "2024-10-01")).await;
+        assert_eq!(refused.problem(409, "register_closed").json()["register"], json!(closed.id()));
+        office.create("/v1/obligations", &obligation(units.commune_b, "2024-10-01")).await.problem(409, "register_closed");
+        let path = format!("/v1/obligations/{}:cancel", owed.id());
+        let reason = json!({ "reason": "Không yêu cầu nữa" });
+        office.change(&path, &owed.etag(), &reason).await.problem(409, "register_closed");
+        // Other registers of the successor, and registers of others, say nothing about it.
+        reporter.create("/v1/observations", &regulation(units.commune_a, "2024-06-01")).await.is(201);
+        committee.create("/v1/registers", &register(units.commune_n, "final", "regulation")).await.is(201);
+        reporter.create("/v1/observations", &regulation(units.commune_a, "2024-06-01")).await.problem(409, "register_closed");
+        office.create("/v1/obligations", &obligation(units.enterprise, "2024-10-01")).await.is(201);
+
+        let reopen = format!("/v1/registers/{}:reopen", closed.id());
+        office.change(&reopen, &closed.etag(), &json!({ "reason": "Còn sót" })).await.is(200);
+        office.change(&path, &owed.etag(), &reason).await.is(200);
+    }
+
+    async fn a_predecessor_s_entry_and_its_successor_s_closing_never_both_win_unseen(world: World) {
+        campaign::load(world).await;
+        let (old, new) = (world.units.commune_a, world.units.commune_n);
+        let reporter = world.person(Role::UnitReporter, Some(old)).await;
+        let owner = world.person(Role::CommuneCommittee, Some(new)).await;
+        let entries = futures_util::future::join_all((0..6).map(|_| async {
+            reporter.create("/v1/observations", &regulation(old, "2023-06-01")).await
+        }));
+        let close = async { owner.create("/v1/registers", &register(new, "final", "regulation")).await };
+        let (entries, closed) = futures_util::future::join(entries, close).await;
+        closed.is(201);
+        let auditor = world.person(Role::Auditor, None).await;
+        let log = auditor.get("/v1/events?limit=200&order=desc").await.is(200).json();
+        let of_either = |event: &&Value| event["unit"] == json!(old) || event["unit"] == json!(new);
+        let newest = log["items"].as_array().unwrap().iter().find(of_either).unwrap()["type"].clone();
+        let refused = entries.iter().filter(|answer| answer.status == 409).count();
+        let written = entries.iter().filter(|answer| answer.status == 201).count();
+        assert_eq!((newest, refused + written), (json!("register.closed"), 6));
     }
 
     async fn owners_and_names_follow_the_rule_set(world: World) {
@@ -161,8 +211,11 @@ both_engines! {
         let count = async |person: &crate::support::Person<'_>, query: &str| {
             person.get(&format!("/v1/registers?{query}")).await.is(200).json()["items"].as_array().unwrap().len()
         };
+        for wrong in ["round=mid".to_owned(), format!("campaign={CAMPAIGN}&round=zzz")] {
+            committee.get(&format!("/v1/registers?{wrong}")).await.problem(400, "invalid_query");
+        }
         assert_eq!(count(&committee, &format!("campaign={CAMPAIGN}&unit={}&round=mid&state=closed", units.village_a)).await, 9);
-        assert_eq!(count(&committee, "round=final").await, 0);
+        assert_eq!(count(&committee, &format!("campaign={CAMPAIGN}&round=final")).await, 0);
         assert_eq!(count(&committee, "name=loan").await, 1);
         assert_eq!(count(&bank, "").await, 1, "what the bank holds, and nothing else");
         assert_eq!(count(&world.person(Role::CommuneCommittee, Some(units.commune_b)).await, "").await, 0);

@@ -14,10 +14,13 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("audit_head", "the log's size: only moves forward"),
     ("audit_inbox", "events on their way into the log"),
     ("audit_quarantine", "what never enters the log; never changes"),
+    ("derived", "by which version of the program derived tables were computed"),
     ("document", "insert only, named by its hash, referred to from events"),
     ("idempotency", "stored answers, forgotten after 72 hours"),
     ("instance", "the secret of this instance's cursors"),
     ("seaql_migrations", "which migrations have run"),
+    ("search_entry", "derived from searched fields by the door; compared by rebuild"),
+    ("search_word", "derived from searched fields by the door; compared by rebuild"),
     ("unit_attribute", "derived from unit; recomputed and compared by rebuild"),
     ("unit_closure", "derived from unit and succession; recomputed and compared by rebuild"),
 ];

@@ -11,7 +11,7 @@ both_engines! {
         let body = json!({
             "names": [{ "value": "Bản Mới", "from": "2021-01-01" }],
             "kinds": [{ "value": "village", "from": "2021-01-01" }],
-            "parents": [{ "value": world.units.commune_a, "from": "2021-01-01" }],
+            "parents": [{ "value": world.units.commune_a, "from": "2021-01-01", "to": "2025-06-30" }],
             "exists_from": "2021-01-01"
         });
         let made = administrator.create("/v1/units", &body).await.is(201);
@@ -33,7 +33,12 @@ both_engines! {
         let stale = administrator.change(&format!("{path}:amend"), &read.etag(), &amendment).await;
         let stale = stale.problem(412, "precondition_failed");
         assert_eq!((stale.etag(), &stale.json()["current_etag"]), ("\"2\"".to_owned(), &json!("\"2\"")));
-        administrator.change(&format!("{path}:amend"), &stale.etag(), &amendment).await.is(200);
+        // What is said again changes nothing and is not recorded, whatever reason is given.
+        let again = administrator.change(&format!("{path}:amend"), &stale.etag(), &amendment).await.is(200);
+        assert_eq!((again.etag(), again.json()), (amended.etag(), amended.json()));
+        unit["fictitious"] = json!(true);
+        let amendment = json!({ "unit": unit, "reason": "Đổi tên" });
+        administrator.change(&format!("{path}:amend"), &again.etag(), &amendment).await.is(200);
 
         let history = administrator.get(&format!("{path}/events")).await.is(200).json();
         let types: Vec<&str> = history["items"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap()).collect();
@@ -102,10 +107,69 @@ both_engines! {
         let communes = |page: serde_json::Value| names(&page).len();
         assert_eq!(communes(reader.get("/v1/units?kind=commune&as_of=2024-01-01").await.json()), 2);
         assert_eq!(communes(reader.get("/v1/units?kind=commune&as_of=2026-01-01").await.json()), 1);
-        let within = format!("/v1/units?unit={}&as_of=2024-01-01&kind=village", world.units.commune_a);
+        let within = format!("/v1/units?within={}&as_of=2024-01-01&kind=village", world.units.commune_a);
         assert_eq!(names(&reader.get(&within).await.json()), [world.units.village_a.to_string()]);
+        let alone = format!("/v1/units?unit={}", world.units.commune_a);
+        assert_eq!(names(&reader.get(&alone).await.json()), [world.units.commune_a.to_string()]);
         for bad in ["limit=0", "limit=201", "limit=x", "unknown=1", "kind=castle", "limit=1&limit=2", "as_of=2021-02-30", "as_of=%2B12345-01-01", "as_of=-0001-01-01"] {
             reader.get(&format!("/v1/units?{bad}")).await.problem(400, "invalid_query");
         }
+    }
+
+    async fn a_code_is_borne_by_one_unit_on_one_day(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let coded = |code: &str, from: &str, to: Option<&str>| json!({
+            "codes": [{ "value": code, "from": from, "to": to }], "names": [{ "value": "Xã Khác", "from": "2021-01-01" }],
+            "kinds": [{ "value": "commune", "from": "2021-01-01" }], "exists_from": "2021-01-01" });
+        // Commune A bore it to June 2025, commune N bears it since.
+        for (from, to, bearer) in [
+            ("2021-01-01", Some("2021-01-01"), world.units.commune_a),
+            ("2025-06-30", Some("2025-06-30"), world.units.commune_a),
+            ("2025-07-01", None, world.units.commune_n),
+        ] {
+            let refused = administrator.create("/v1/units", &coded("03688", from, to)).await.problem(409, "already_exists");
+            assert_eq!(refused.json()["unit"], json!(bearer), "{from}");
+        }
+        let made = administrator.create("/v1/units", &coded("03689", "2021-01-01", None)).await.is(201);
+        let path = format!("/v1/units/{}:amend", made.id());
+        let taken = json!({ "unit": coded("03682", "2021-01-01", None), "reason": "Thử" });
+        administrator.change(&path, &made.etag(), &taken).await.problem(409, "already_exists");
+        // Commune B's code is free once B has ended: a code that is reused is no code that is shared.
+        let free = json!({ "unit": coded("03682", "2025-07-01", None), "reason": "Thử" });
+        let amended = administrator.change(&path, &made.etag(), &free).await.is(200);
+        let own = json!({ "unit": coded("03682", "2025-08-01", None), "reason": "Thử" });
+        administrator.change(&path, &amended.etag(), &own).await.is(200);
+    }
+
+    async fn a_parent_exists_while_it_is_one(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let units = world.units;
+        let under = |parents: serde_json::Value| json!({ "names": [{ "value": "Bản Mới", "from": "2021-01-01" }],
+            "kinds": [{ "value": "village", "from": "2021-01-01" }], "parents": parents, "exists_from": "2021-01-01" });
+        let (old, new) = (units.commune_a, units.commune_n);
+        let moved = json!([{ "value": old, "from": "2021-01-01", "to": "2025-06-30" }, { "value": new, "from": "2025-07-01" }]);
+        for (parents, pointer) in [
+            (json!([{ "value": old, "from": "2021-01-01" }]), "/parents/0"),
+            (json!([{ "value": old, "from": "2021-01-01", "to": "2025-07-01" }]), "/parents/0"),
+            (json!([{ "value": new, "from": "2025-06-30" }]), "/parents/0"),
+            (json!([{ "value": old, "from": "2021-01-01", "to": "2025-06-30" }, { "value": uuid::Uuid::nil(), "from": "2025-07-01" }]), "/parents/1"),
+        ] {
+            let refused = administrator.create("/v1/units", &under(parents)).await.problem(422, "invalid_value");
+            assert_eq!(refused.json()["errors"][0]["pointer"], pointer, "{}", refused.text);
+        }
+        let made = administrator.create("/v1/units", &under(moved)).await.is(201);
+        let path = format!("/v1/units/{}", made.id());
+        let back = json!({ "unit": under(json!([{ "value": old, "from": "2021-01-01" }])), "reason": "Thử" });
+        let refused = administrator.change(&format!("{path}:amend"), &made.etag(), &back).await.problem(422, "invalid_value");
+        assert_eq!(refused.json()["errors"][0]["pointer"], "/unit/parents/0");
+        // Nor is a parent's life cut short above somebody: the district stands under the province to June 2025.
+        let province = administrator.get(&format!("/v1/units/{}", units.province)).await.is(200);
+        let mut unit = province.json()["history"].clone();
+        unit["exists_to"] = json!("2024-12-31");
+        let shorter = json!({ "unit": unit, "reason": "Thử" });
+        let refused = administrator.change(&format!("/v1/units/{}:amend", units.province), &province.etag(), &shorter).await;
+        let refused = refused.problem(422, "invalid_value").json();
+        assert_eq!((&refused["errors"][0]["pointer"], refused["units"].as_array().unwrap().contains(&json!(units.district))),
+            (&json!("/unit"), true));
     }
 }

@@ -95,9 +95,11 @@ impl Scene<'_> {
         names.find(|name| self.run.holds_back(name))
     }
 
-    /// Turns a draft into a step, holding back what an official run may not use.
+    /// Turns a draft into a step, holding back what an official run may not use. Whatever its operator, a leaf reads
+    /// facts dated up to the cut-off, so the cut-off is added here and no operator can forget it.
     fn leaf(&self, path: &str, op: &'static str, leaf: Leaf) -> Tree {
-        let Leaf { draft, uses } = leaf;
+        let Leaf { draft, mut uses } = leaf;
+        uses.cut_off(self.run);
         let mut would_be = None;
         let draft = match draft {
             None => Draft::unset(&uses),

@@ -31,7 +31,6 @@ pub struct EvidenceRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period: Option<String>,
     /// Its value.
-    #[schema(value_type = Object)]
     pub value: Value,
     /// The poverty standard of a figure.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use super::evaluate::Scene;
 use super::explain::{EvidenceRow, Gap, Missing};
 use super::inputs::Figure;
 use super::number::{Decimal, Interval};
+use super::run::Run;
 use super::say::{Distance, Seen, distance};
 use super::status::{Reason, Status};
 use super::vocabulary::{Number, ParamRef};
@@ -61,8 +62,8 @@ impl Uses {
     }
 
     /// Marks that the condition depends on the cut-off.
-    pub(super) fn cut_off(&mut self, scene: &Scene<'_>) {
-        if let Some(parameter) = scene.run.cut_off {
+    pub(super) fn cut_off(&mut self, run: &Run<'_>) {
+        if let Some(parameter) = run.cut_off {
             self.add(parameter);
         }
     }

@@ -57,7 +57,7 @@ pub use schema::{Finding, SCHEMA};
 pub use status::{Reason, Status};
 
 /// Raised only when the same rule set and facts could give another answer than before.
-pub const ENGINE_SEMANTICS: u32 = 1;
+pub const ENGINE_SEMANTICS: u32 = 2;
 
 /// A rule set that was read, checked and hashed.
 #[derive(Debug, Clone)]

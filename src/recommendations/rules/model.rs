@@ -54,6 +54,13 @@ pub struct Model {
     pub tests: Vec<Example>,
 }
 
+impl Model {
+    /// True if some category has criteria for subjects of this type.
+    pub fn judges(&self, subject_type: &str) -> bool {
+        self.categories.iter().any(|(_, category)| category.subjects.iter().any(|kind| kind == subject_type))
+    }
+}
+
 /// Identity and legal footing of a rule set.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Header {
@@ -353,6 +360,17 @@ pub struct Allocation {
     /// Quotas; this version serves none.
     #[serde(default)]
     pub quotas: Vec<serde_json::Value>,
+    /// The order within a quota; this version serves none.
+    #[serde(default)]
+    pub ranking: Ranking,
+}
+
+/// The order in which a quota is filled.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Ranking {
+    /// What is compared, first key first.
+    #[serde(default)]
+    pub keys: Vec<serde_json::Value>,
 }
 
 /// One award for one achievement.

@@ -89,7 +89,6 @@ pub(super) fn counted(amount: i128, unit: &str, words: Distance) -> Gap {
 pub(super) fn threshold(scene: &Scene<'_>, rule: &Threshold) -> Leaf {
     Leaf::of(|uses| {
         let number = uses.number(scene, &rule.value)?;
-        uses.cut_off(scene);
         let figure = FigureSeen::of(scene, &rule.indicator, &scene.run.period);
         let bound = Bound::of(rule.op, number);
         let status = bound.over(figure.interval);
@@ -119,7 +118,6 @@ pub(super) fn threshold(scene: &Scene<'_>, rule: &Threshold) -> Leaf {
 pub(super) fn duration(scene: &Scene<'_>, rule: &Duration) -> Leaf {
     Leaf::of(|uses| {
         let years = uses.whole(scene, &rule.at_least_years)?;
-        uses.cut_off(scene);
         let kind = scene.run.model.dates.get(&rule.since);
         let kind = kind.expect("loading resolves every date");
         let fact = scene.inputs.dates.get(&rule.since);

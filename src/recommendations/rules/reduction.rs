@@ -96,7 +96,6 @@ pub(super) fn reduction(scene: &Scene<'_>, rule: &Reduction) -> Leaf {
             Some(scope) => uses.text(scene, scope)? == "each",
             None => false,
         };
-        uses.cut_off(scene);
         let factors = Factors::of(percent);
         let pairs = pairs(scene, rule, &from, each);
         let mismatch = rule.same_dim.is_some() && mismatched(&pairs);

@@ -280,6 +280,10 @@ impl Check<'_> {
             let reason = "quotas are not supported by this version; leave the list empty";
             self.add(&pointer(&["allocation", "quotas"]), reason.to_owned());
         }
+        if !self.model.allocation.ranking.keys.is_empty() {
+            let reason = "ranking is not supported by this version; leave its keys empty";
+            self.add(&pointer(&["allocation", "ranking", "keys"]), reason.to_owned());
+        }
     }
 
     fn values(&mut self) {

@@ -18,12 +18,12 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
 }
 
 fn activity_content() -> Value {
-    json!({ "clause_kind": "II.d", "support_kind": "technique", "held_on": "2023-03-15", "title": "Thử",
+    json!({ "clause_kind": "II.d", "support_kind": "technique", "held_on": "2023-03-15", "title": "Tập huấn nuôi cá lồng",
         "households_helped": 1, "pupils_helped": 0, "beneficiary_area": "poor_person" })
 }
 
 fn initiative_content() -> Value {
-    json!({ "kind": "production", "beneficiary": "community", "title": "Thử", "proposed_on": "2023-03-15" })
+    json!({ "kind": "production", "beneficiary": "community", "title": "Trồng cây ăn quả trên đất dốc", "proposed_on": "2023-03-15" })
 }
 
 /// A record of village A as its reporter left it, after these steps.
@@ -60,11 +60,15 @@ async fn activity(world: &World, verb: &str, noun: &str) -> Case {
     let body = match verb {
         "report" => draft,
         "amend" => json!({ "content": activity_content() }),
-        "correct" => json!({ "content": activity_content(), "reason": "Thử" }),
-        _ => json!({ "reason": "Thử" }),
+        "correct" => json!({ "content": activity_content(), "reason": "Nhập nhầm bản" }),
+        _ => json!({ "reason": "Nhập nhầm bản" }),
     };
     match (verb, noun) {
         ("list", "activities") => call(world, Role::FrontOfficer, 200, "/v1/activities".into(), None, None),
+        ("search", _) => {
+            let query = json!({ "query": activity_content()["title"] });
+            call(world, Role::FrontOfficer, 200, "/v1/activities:search".into(), None, Some(query))
+        }
         ("list", _) => call(world, Role::FrontOfficer, 404, format!("{path}/events"), None, None),
         ("get", _) => call(world, Role::FrontOfficer, 404, path, None, None),
         ("report", _) => call(world, Role::FrontOfficer, 404, "/v1/activities".into(), None, Some(body)),
@@ -87,11 +91,15 @@ async fn initiative(world: &World, verb: &str, noun: &str) -> Case {
     let record = made(world, "initiatives", initiative_content(), &steps).await;
     let path = format!("/v1/initiatives/{}", record.id());
     let etag = Some(record.etag());
-    let reason = json!({ "reason": "Thử" });
+    let reason = json!({ "reason": "Nhập nhầm bản" });
     let draft = json!({ "campaign": CAMPAIGN, "unit": world.units.village_a, "content": initiative_content() });
     let amendment = json!({ "content": initiative_content() });
     match (verb, noun) {
         ("list", "initiatives") => call(world, Role::FrontOfficer, 200, "/v1/initiatives".into(), None, None),
+        ("search", _) => {
+            let query = json!({ "query": initiative_content()["title"] });
+            call(world, Role::FrontOfficer, 200, "/v1/initiatives:search".into(), None, Some(query))
+        }
         ("list", _) => call(world, Role::FrontOfficer, 404, format!("{path}/events"), None, None),
         ("get", _) => call(world, Role::FrontOfficer, 404, path, None, None),
         ("propose", _) => call(world, Role::FrontOfficer, 404, "/v1/initiatives".into(), None, Some(draft)),

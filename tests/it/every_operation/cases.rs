@@ -18,10 +18,12 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
         etag,
         body: Some(body),
     };
-    let village = json!({ "names": [{ "value": "Bản", "from": "2021-01-01" }],
+    let administered_read = |path: String| Case { body: None, ..administered(path, None, Value::Null) };
+    let village = json!({ "names": [{ "value": "Bản Mới", "from": "2021-01-01" }],
         "kinds": [{ "value": "village", "from": "2021-01-01" }], "exists_from": "2021-01-01" });
     Some(match id {
         "list_units" => audited("/v1/units"),
+        "search_units" => searched("units", json!({ "query": "ban", "as_of": "2025-12-31", "limit": 1 })),
         "resolve_unit" => audited("/v1/units:resolve?code=03682"),
         "get_unit" => audited(format!("/v1/units/{}", units.village_a)),
         "list_unit_events" => audited(format!("/v1/units/{}/events", units.village_a)),
@@ -30,16 +32,26 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
         "list_succession_events" => audited(format!("/v1/successions/{}/events", merger(world).await)),
         "register_unit" => administered("/v1/units".into(), None, village),
         "amend_unit" => {
-            let body = json!({ "unit": village, "reason": "Thử" });
+            let body = json!({ "unit": village, "reason": "Ghi nhầm tên" });
             administered(format!("/v1/units/{}:amend", units.enterprise), Some("\"1\"".into()), body)
         }
         "record_succession" => {
             let body = json!({ "kind": "abolish", "effective_on": "2027-01-01", "predecessors": [units.front],
-                "successors": [], "basis": "Thử" });
+                "successors": [], "basis": "Nghị quyết 1/NQ-HĐND" });
             administered("/v1/successions".into(), None, body)
+        }
+        "annul_succession" => {
+            let (id, etag) = abolition(world, &village).await;
+            administered(format!("/v1/successions/{id}:annul"), Some(etag), json!({ "reason": "Ghi nhầm đơn vị" }))
         }
         "get_me" => audited("/v1/me"),
         "list_accounts" => audited("/v1/accounts"),
+        "search_accounts" => {
+            let administrator = world.person(Role::Administrator, None).await;
+            let body = json!({ "issuer": ISSUER, "subject": "huong", "label": "Đặng Thị Hường", "role": "auditor" });
+            administrator.create("/v1/grants", &body).await.is(201);
+            searched("accounts", json!({ "query": "dang thi huong" }))
+        }
         "get_account" => audited(format!("/v1/accounts/{}", account(world).await)),
         "list_account_events" => audited(format!("/v1/accounts/{}/events", account(world).await)),
         "list_grants" => audited("/v1/grants"),
@@ -51,11 +63,27 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
         }
         "end_grant" => {
             let (id, etag) = grant(world, "ended").await;
-            administered(format!("/v1/grants/{id}:end"), Some(etag), json!({ "reason": "Thử" }))
+            administered(format!("/v1/grants/{id}:end"), Some(etag), json!({ "reason": "Chuyển công tác" }))
+        }
+        "list_revocations" => {
+            revocation(world).await;
+            administered_read("/v1/revocations".into())
+        }
+        "get_revocation" => administered_read(format!("/v1/revocations/{}", revocation(world).await)),
+        "list_revocation_events" => administered_read(format!("/v1/revocations/{}/events", revocation(world).await)),
+        "revoke_tokens" => {
+            administered("/v1/revocations".into(), None, json!({ "sid": "phien-mau-3", "reason": "Mất máy tính" }))
         }
         "list_events" => audited("/v1/events"),
         "get_metrics" => audited("/metrics"),
-        "list_campaigns" => audited("/v1/campaigns"),
+        "list_campaigns" => {
+            campaign(world).await;
+            audited("/v1/campaigns")
+        }
+        "search_campaigns" => {
+            campaign(world).await;
+            searched("campaigns", json!({ "query": "nguoi ngheo" }))
+        }
         "get_campaign" => audited(format!("/v1/campaigns/{}", campaign(world).await)),
         "list_campaign_clauses" => audited(format!("/v1/campaigns/{}/clauses", campaign(world).await)),
         "list_campaign_events" => audited(format!("/v1/campaigns/{}/events", campaign(world).await)),
@@ -66,11 +94,16 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
             path: "/v1/recommendations".into(),
             etag: None,
             body: Some(
-                json!({ "campaign": campaign(world).await, "round": "final", "scope": { "unit": units.commune_n } }),
+                json!({ "campaign": campaign(world).await, "round": "final", "scope": { "subjects": [units.village_a] } }),
             ),
         },
         _ => return in_rooms(world, id).await,
     })
+}
+
+/// A search by the auditor.
+fn searched(resource: &str, body: Value) -> Case {
+    Case { body: Some(body), ..audited(format!("/v1/{resource}:search")) }
 }
 
 /// The shipped campaign, loaded.
@@ -84,6 +117,16 @@ async fn merger(world: &World) -> String {
     let auditor = world.person(Role::Auditor, None).await;
     let list = auditor.get("/v1/successions").await.is(200).json();
     list["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// A unit of its own, ended by an act.
+async fn abolition(world: &World, unit: &Value) -> (String, String) {
+    let administrator = world.person(Role::Administrator, None).await;
+    let unit = administrator.create("/v1/units", unit).await.is(201).id();
+    let act = json!({ "kind": "abolish", "effective_on": "2027-01-01", "predecessors": [unit], "successors": [],
+        "basis": "Nghị quyết 1/NQ-HĐND" });
+    let made = administrator.create("/v1/successions", &act).await.is(201);
+    (made.id(), made.etag())
 }
 
 /// The cases that stand beside this file.
@@ -114,10 +157,26 @@ async fn grant(world: &World, subject: &str) -> (String, String) {
     (given.id(), given.etag())
 }
 
-/// A figure of village A, each year once.
-async fn figure(world: &World, year: i32, confirmed: bool) -> (String, String) {
+async fn revocation(world: &World) -> String {
+    let administrator = world.person(Role::Administrator, None).await;
+    let body = json!({ "sid": "phien-mau", "reason": "Mất máy tính" });
+    administrator.create("/v1/revocations", &body).await.is(201).id()
+}
+
+/// A figure of village A or its commune, each year once.
+async fn figure(world: &World, unit: Uuid, year: i32, confirmed: bool) -> (String, String) {
+    figure_under(world, "2022-2025", unit, year, confirmed).await
+}
+
+async fn figure_under(
+    world: &World,
+    poverty_standard: &str,
+    unit: Uuid,
+    year: i32,
+    confirmed: bool,
+) -> (String, String) {
     let reporter = world.person(Role::CommuneCommittee, Some(world.units.commune_a)).await;
-    let body = json!({ "unit": world.units.village_a, "year": year, "poverty_standard": "2022-2025",
+    let body = json!({ "unit": unit, "year": year, "poverty_standard": poverty_standard,
         "counts": { "poor_households": 1 } });
     let made = reporter.create("/v1/figures", &body).await.is(201);
     if !confirmed {
@@ -150,33 +209,52 @@ async fn figures(world: &World, id: &str) -> Option<Case> {
     let counts = json!({ "poor_households": 2 });
     Some(match id {
         "list_figures" => {
-            figure(world, 2016, false).await;
+            figure(world, units.village_a, 2021, false).await;
             committee("/v1/figures".into(), 200, None, None)
         }
         "total_figures" => {
-            let query = format!("unit={}&year=2021&poverty_standard=2022-2025", units.village_a);
+            figure_under(world, "2016-2020", units.village_a, 2021, true).await;
+            let query = format!("unit={}&year=2021&poverty_standard=2016-2020", units.village_a);
             committee(format!("/v1/figures:total?{query}"), 404, None, None)
         }
-        "get_figure" => committee(format!("/v1/figures/{}", figure(world, 2017, false).await.0), 404, None, None),
-        "list_figure_events" => {
-            committee(format!("/v1/figures/{}/events", figure(world, 2018, false).await.0), 404, None, None)
+        "get_figure" => {
+            committee(format!("/v1/figures/{}", figure(world, units.village_a, 2022, false).await.0), 404, None, None)
         }
+        "list_figure_events" => committee(
+            format!("/v1/figures/{}/events", figure(world, units.village_a, 2023, false).await.0),
+            404,
+            None,
+            None,
+        ),
         "report_figure" => {
             let body =
-                json!({ "unit": units.village_a, "year": 2019, "poverty_standard": "2022-2025", "counts": counts });
+                json!({ "unit": units.village_a, "year": 2024, "poverty_standard": "2022-2025", "counts": counts });
             committee("/v1/figures".into(), 404, None, Some(body))
         }
         "amend_figure" => {
-            let (id, etag) = figure(world, 2020, false).await;
+            let (id, etag) = figure(world, units.commune_a, 2021, false).await;
             committee(format!("/v1/figures/{id}:amend"), 404, Some(etag), Some(json!({ "counts": counts })))
         }
+        "withdraw_figure" => {
+            let (id, etag) = figure(world, units.commune_a, 2024, false).await;
+            committee(
+                format!("/v1/figures/{id}:withdraw"),
+                404,
+                Some(etag),
+                Some(json!({ "reason": "Báo cáo nhầm năm" })),
+            )
+        }
         "confirm_figure" => {
-            let (id, etag) = figure(world, 2021, false).await;
+            let (id, etag) = figure(world, units.commune_a, 2022, false).await;
             officer(format!("/v1/figures/{id}:confirm"), etag, None)
         }
         "correct_figure" => {
-            let (id, etag) = figure(world, 2022, true).await;
-            officer(format!("/v1/figures/{id}:correct"), etag, Some(json!({ "counts": counts, "reason": "Thử" })))
+            let (id, etag) = figure(world, units.commune_a, 2023, true).await;
+            officer(
+                format!("/v1/figures/{id}:correct"),
+                etag,
+                Some(json!({ "counts": counts, "reason": "Rà soát lại" })),
+            )
         }
         _ => return None,
     })

@@ -22,7 +22,8 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
 }
 
 fn here(world: &World, role: Role, path: String, made: Option<&Answer>, body: Option<Value>) -> Case {
-    let status = if path.contains(':') || path.matches('/').count() > 2 || body.is_some() { 404 } else { 200 };
+    let one = path.contains(':') || path.matches('/').count() > 2 || body.is_some();
+    let status = if one && !path.ends_with(":search") { 404 } else { 200 };
     let elsewhere = Some(Elsewhere { unit: world.units.commune_b, status });
     Case { role, unit: Some(world.units.commune_a), elsewhere, path, etag: made.map(Answer::etag), body }
 }
@@ -38,18 +39,21 @@ async fn obligation(world: &World, id: &str) -> Option<Case> {
     let case = |path: String, made: Option<&Answer>, body| here(world, Role::HomeAffairs, path, made, body);
     Some(match id {
         "list_obligations" => case("/v1/obligations".into(), None, None),
+        "search_obligations" => {
+            case("/v1/obligations:search".into(), None, Some(json!({ "query": draft["terms"]["title"] })))
+        }
         "get_obligation" => case(path, None, None),
         "list_obligation_events" => case(format!("{path}/events"), None, None),
         "impose_obligation" => case("/v1/obligations".into(), None, Some(draft)),
         "amend_obligation" => case(format!("{path}:amend"), Some(&made), Some(json!({ "terms": terms }))),
         "fulfil_obligation" => case(format!("{path}:fulfil"), Some(&made), Some(json!({ "fulfilment": fulfilment }))),
-        "cancel_obligation" => case(format!("{path}:cancel"), Some(&made), Some(json!({ "reason": "Thử" }))),
+        "cancel_obligation" => case(format!("{path}:cancel"), Some(&made), Some(json!({ "reason": "Nhập nhầm" }))),
         "correct_obligation" => {
             made = office
                 .change(&format!("{path}:fulfil"), &made.etag(), &json!({ "fulfilment": fulfilment }))
                 .await
                 .is(200);
-            let body = json!({ "terms": terms, "fulfilment": fulfilment, "reason": "Thử" });
+            let body = json!({ "terms": terms, "fulfilment": fulfilment, "reason": "Nhập nhầm" });
             case(format!("{path}:correct"), Some(&made), Some(body))
         }
         _ => return None,
@@ -72,10 +76,10 @@ async fn observation(world: &World, id: &str) -> Option<Case> {
         "report_observation" => case("/v1/observations".into(), None, Some(draft)),
         "amend_observation" => case(format!("{path}:amend"), Some(&made), Some(json!({ "content": content }))),
         "confirm_observation" => case(format!("{path}:confirm"), Some(&made), None),
-        "withdraw_observation" => case(format!("{path}:withdraw"), Some(&made), Some(json!({ "reason": "Thử" }))),
+        "withdraw_observation" => case(format!("{path}:withdraw"), Some(&made), Some(json!({ "reason": "Nhập nhầm" }))),
         "correct_observation" => {
             made = owner.change(&format!("{path}:confirm"), &made.etag(), &json!({})).await.is(200);
-            let body = json!({ "content": content, "reason": "Thử" });
+            let body = json!({ "content": content, "reason": "Nhập nhầm" });
             case(format!("{path}:correct"), Some(&made), Some(body))
         }
         _ => return None,
@@ -101,7 +105,7 @@ async fn register(world: &World, id: &str) -> Option<Case> {
     let owner = world.person(Role::CommuneCommittee, Some(world.units.commune_a)).await;
     let made = owner.create("/v1/registers", &draft).await.is(201);
     let path = format!("/v1/registers/{}", made.id());
-    let reason = json!({ "reason": "Thử" });
+    let reason = json!({ "reason": "Nhập nhầm" });
     Some(match id {
         "list_registers" => case("/v1/registers".into(), None, None),
         "get_register" => case(path, None, None),

@@ -22,9 +22,12 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
     let step = |role, made: Answer, verb: &str, body| {
         at(role, format!("/v1/nominations/{}:{verb}", made.id()), 404, Some(made.etag()), body)
     };
-    let reason = Some(json!({ "reason": "Thử" }));
+    let reason = Some(json!({ "reason": "Chưa đủ thành tích" }));
     Some(match id {
-        "list_nominations" => head("/v1/nominations".into(), 200, None, None),
+        "list_nominations" => {
+            filed(world).await;
+            head("/v1/nominations".into(), 200, None, None)
+        }
         "get_nomination" => head(format!("/v1/nominations/{}", filed(world).await.id()), 404, None, None),
         "list_nomination_events" => {
             head(format!("/v1/nominations/{}/events", filed(world).await.id()), 404, None, None)
@@ -73,5 +76,5 @@ async fn submitted(world: &World) -> Answer {
 
 async fn withdrawn(world: &World, made: Answer) {
     let path = format!("/v1/nominations/{}:withdraw", made.id());
-    head(world).await.change(&path, &made.etag(), &json!({ "reason": "Thử" })).await.is(200);
+    head(world).await.change(&path, &made.etag(), &json!({ "reason": "Chưa đủ thành tích" })).await.is(200);
 }

@@ -77,9 +77,11 @@ impl Person<'_> {
         send(self.request("POST", path).header("Idempotency-Key", key).json(body)).await
     }
 
-    /// A changing POST.
+    /// A changing POST; a step that says nothing has no body.
     pub async fn change(&self, path: &str, etag: &str, body: &Value) -> Answer {
-        send(self.request("POST", path).header("If-Match", etag).json(body)).await
+        let request = self.request("POST", path).header("If-Match", etag);
+        let silent = body.as_object().is_some_and(serde_json::Map::is_empty);
+        send(if silent { request } else { request.json(body) }).await
     }
 
     /// A POST with a body and nothing else.

@@ -1,20 +1,26 @@
 //! A world for a test: a database of its own, a running service, people with roles.
 
 pub mod campaign;
+pub mod contract;
 pub mod database;
 pub mod demo;
+pub mod forge;
 pub mod http;
+pub mod issuer;
 
 use std::time::Duration;
 
 use actix_web::{HttpServer, web};
 use thidua::auth::Role;
+use thidua::auth::keyring::Keyring;
+use thidua::auth::keys::Keys;
 use thidua::auth::sign::{Claims, SigningKey};
-use thidua::auth::token::{Keys, Verifier};
+use thidua::auth::token::Verifier;
 use thidua::clock::now;
 use thidua::commands::grant;
 use thidua::db::{Db, Outcome, WriteTx};
 use thidua::grants::GrantDraft;
+use thidua::http::limits::Limits;
 use thidua::http::{App, Shared};
 use thidua::units::{Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind, store};
 use uuid::Uuid;
@@ -59,6 +65,11 @@ impl Drop for Running {
     }
 }
 
+/// An address on which nothing listens.
+pub fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
 /// Runs `body` in a fresh world, unless the engine is not there and need not be.
 pub async fn run(engine: Engine, body: impl AsyncFnOnce(&World)) {
     if let Some(database) = Database::create(engine).await {
@@ -77,6 +88,7 @@ pub struct World {
     pub units: Units,
     pub shared: App,
     key: SigningKey,
+    jwks: String,
     server: actix_web::dev::ServerHandle,
 }
 
@@ -100,22 +112,25 @@ pub struct Units {
 impl World {
     async fn new(database: Database) -> Self {
         let db = database.connect().await;
-        let (key, verifier) = keys();
-        let shared = web::Data::new(Shared::new(db.clone(), verifier, None).await.unwrap());
+        let new = SigningKey::generate().unwrap();
+        let key = SigningKey::from_pem(new.private_pem.expose(), &new.kid).unwrap();
+        let verifier = verifier(Keys::from_jwks(&new.jwks).unwrap());
+        let shared = web::Data::new(Shared::new(db.clone(), verifier, Limits::default(), None).await.unwrap());
         db.start_sealer();
-        let served = shared.clone();
-        let server = HttpServer::new(move || thidua::app::app(served.clone()))
-            .workers(2)
-            .disable_signals()
-            .bind("127.0.0.1:0")
-            .unwrap();
-        let base = format!("http://{}", server.addrs()[0]);
-        let server = server.run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        let (base, handle) = serve(&shared);
+        // Shorter than the server keeps a connection that nobody uses: a request never meets its closing.
+        let idle = Duration::from_secs(2);
+        let client =
+            reqwest::Client::builder().timeout(Duration::from_secs(30)).pool_idle_timeout(idle).build().unwrap();
         let units = units(&db).await;
-        Self { db, database, base, client, units, shared, key, server: handle }
+        Self { db, database, base, client, units, shared, key, jwks: new.jwks, server: handle }
+    }
+
+    /// Another service around the same database, with limits of its own: its address.
+    pub async fn beside(&self, limits: Limits) -> (String, actix_web::dev::ServerHandle) {
+        let verifier = verifier(Keys::from_jwks(&self.jwks).unwrap());
+        let shared = Shared::new(self.db.clone(), verifier, limits, None).await.unwrap();
+        serve(&web::Data::new(shared))
     }
 
     async fn end(self) {
@@ -155,26 +170,37 @@ impl World {
             iat,
             exp: iat + 600,
             jti: Uuid::nil().to_string(),
+            sid: None,
         };
         self.key.sign(&claims).unwrap()
     }
 }
 
-fn keys() -> (SigningKey, Verifier) {
-    let new = SigningKey::generate().unwrap();
-    let key = SigningKey::from_pem(new.private_pem.expose(), &new.kid).unwrap();
-    let verifier = Verifier {
-        keys: Keys::from_jwks(&new.jwks).unwrap(),
+/// Believes this issuer by these keys.
+pub fn verifier(keys: impl Into<Keyring>) -> Verifier {
+    Verifier {
+        keys: keys.into(),
         issuer: ISSUER.into(),
         audience: AUDIENCE.into(),
         max_lifetime: Duration::from_secs(900),
-    };
-    (key, verifier)
+    }
+}
+
+/// Serves on an address of its own.
+pub fn serve(shared: &App) -> (String, actix_web::dev::ServerHandle) {
+    let shared = shared.clone();
+    let server = HttpServer::new(move || thidua::app::app(shared.clone()));
+    let server = server.workers(2).disable_signals().bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", server.addrs()[0]);
+    let server = server.run();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    (base, handle)
 }
 
 /// A dated value from the first day of 2021.
 pub fn since<T>(value: T) -> Vec<Dated<T>> {
-    vec![Dated { value, from: day("2021-01-01"), to: None }]
+    vec![Dated::new(value, day("2021-01-01"), None)]
 }
 
 pub fn day(text: &str) -> chrono::NaiveDate {
@@ -214,13 +240,13 @@ async fn units(db: &Db) -> Units {
     let ended = |draft: UnitDraft| UnitDraft { exists_to: last_day, ..draft };
     let coded = |mut draft: UnitDraft, code: &str| {
         let to = draft.exists_to;
-        draft.codes = vec![Dated { value: code.to_owned(), from: draft.exists_from, to }];
+        draft.codes = vec![Dated::new(code.to_owned(), draft.exists_from, to)];
         draft
     };
     let moving = |name: &str, before: Uuid| {
         let mut draft = unit(name, UnitKind::Village, Some(before));
         draft.parents[0].to = last_day;
-        draft.parents.push(Dated { value: units.commune_n, from: day("2025-07-01"), to: None });
+        draft.parents.push(Dated::new(units.commune_n, day("2025-07-01"), None));
         draft
     };
     let mut new = unit("Xã Mới", UnitKind::Commune, Some(units.province));
@@ -251,7 +277,7 @@ async fn units(db: &Db) -> Units {
         for (id, draft) in &drafts {
             store::register(tx, *id, draft).await?;
         }
-        store::record_succession(tx, thidua::id::new_id(), &merger).await?;
+        store::record_succession(tx, thidua::id::new_id(), &merger, &[]).await?;
         store::derive(tx.conn()).await?;
         Ok(Outcome::Changed(()))
     })

@@ -3,8 +3,13 @@
 use super::*;
 
 /// A rule set with one criterion, `X.1`, which is the rule given.
-fn with(rule: &str) -> RuleSet {
-    load(&format!(
+pub(super) fn with(rule: &str) -> RuleSet {
+    load(&with_text(rule))
+}
+
+/// The same as it is written.
+pub(super) fn with_text(rule: &str) -> String {
+    format!(
         r"
 format: award-rules/1
 rule_set: {{ id: t, version: 1.0.0, status: adopted, title: t, legal_basis: [] }}
@@ -31,11 +36,11 @@ rounds: {{ final: {{ name: f, clause: F, as_of: {{ param: cut }}, awards: [w], s
 allocation: {{ quotas: [] }}
 tests: [ {{ name: t, criterion: X.1, data: {{}}, expect: insufficient }} ]
 "
-    ))
+    )
 }
 
 /// The first leaf of the criterion, and the criterion's status.
-fn leaf_in(rules: &RuleSet, mode: Mode, inputs: &Inputs) -> (Status, Step) {
+pub(super) fn leaf_in(rules: &RuleSet, mode: Mode, inputs: &Inputs) -> (Status, Step) {
     let result = rules.evaluate(&ask("final", mode), &subject("thing"), inputs).unwrap();
     let criterion = result.criteria.into_iter().next().unwrap();
     let step = criterion.steps.into_iter().next().unwrap();

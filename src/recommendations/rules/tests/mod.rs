@@ -3,6 +3,7 @@
 mod awards;
 mod leaves;
 mod monotone;
+mod official;
 mod refusals;
 
 use super::*;

@@ -93,6 +93,8 @@ fn what_this_version_does_not_serve_is_refused_plainly() {
     assert!(findings[0].reason.contains("expr is not supported by this version"));
     let findings = refused("quotas: []", "quotas: [ { max: 3 } ]");
     assert!(findings[0].reason.contains("quotas are not supported by this version"));
+    let findings = refused("ranking: { keys: [],", "ranking: { keys: [ { order: desc } ],");
+    assert!(findings[0].reason.contains("ranking is not supported by this version"));
 }
 
 #[test]

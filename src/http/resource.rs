@@ -1,0 +1,166 @@
+//! What every room does alike with its records: a page of them, one of them, its history, a step of its life.
+//!
+//! A room says in one `impl` what a caller must be known to be before a record is shown or touched, and how it looks;
+//! the order of the questions stands here once: is it there and visible (404), is the step the caller's (403), is it
+//! still the version that was read (412), is it possible now (409).
+
+use actix_web::{HttpRequest, HttpResponse};
+use sea_orm::ConnectionTrait;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::page::Found;
+use super::{App, IfMatch, Listing, changed, found};
+use crate::auth::{Caller, Needed, Permission, Permit, Place, Standing, Transition, scope, transition};
+use crate::db::constraint::translate;
+use crate::db::{Outcome, Record, WriteTx};
+use crate::error::{Code, Error};
+use crate::log::http::{History, history};
+
+/// A kind of record as one caller meets it.
+pub trait Resource: Record {
+    /// Its states.
+    type State: Copy + PartialEq + 'static;
+    /// What is looked up beside the row before it is judged or shown: its place, who answers for it.
+    type Sight;
+    /// The record as clients see it.
+    type View: Serialize;
+
+    /// The sights of many records, in their order, with a fixed number of queries.
+    fn sights(
+        conn: &impl ConnectionTrait,
+        rows: &[Self],
+        caller: &Caller,
+    ) -> impl Future<Output = Result<Vec<Self::Sight>, Error>>;
+
+    /// The places from which the record is seen.
+    fn places(sight: &Self::Sight) -> impl Iterator<Item = &Place>;
+
+    /// The steps that this caller could ever take.
+    fn steps(&self, sight: &Self::Sight) -> &'static [Transition<Self::State>];
+
+    /// The record as the table of steps sees it.
+    fn standing<'a>(&self, sight: &'a Self::Sight, caller: &Caller) -> Result<Standing<'a, Self::State>, Error>;
+
+    /// The record as this caller sees it.
+    fn view(&self, sight: &Self::Sight, caller: &Caller) -> Result<Self::View, Error>;
+
+    /// False for a step that something beside the record's own state stands in the way of.
+    fn possible(&self, _sight: &Self::Sight, _verb: &str) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    /// 403 where a step belongs to somebody whom the permission alone does not name.
+    fn claim(&self, _sight: &Self::Sight, _verb: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What must hold of other records for `old` to become `new`; asked after the step was written, undone if refused.
+    fn consent(_tx: &WriteTx<'_>, _old: &Self, _new: &Self) -> impl Future<Output = Result<(), Error>> {
+        async { Ok(()) }
+    }
+
+    /// The verbs that this caller could use now.
+    fn allowed_actions(&self, sight: &Self::Sight, caller: &Caller) -> Result<Vec<&'static str>, Error> {
+        let allowed = transition::allowed(self.steps(sight), caller, self.standing(sight, caller)?);
+        let possible = |verb: &&'static str| match self.possible(sight, verb) {
+            Ok(true) => Some(Ok(*verb)),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        };
+        allowed.iter().filter_map(possible).collect()
+    }
+}
+
+/// The places of records that stand at one unit on one day.
+pub async fn places<R: Record>(conn: &impl ConnectionTrait, rows: &[R], caller: &Caller) -> Result<Vec<Place>, Error> {
+    let records: Option<Vec<_>> = rows.iter().map(|row| Some((row.unit()?, row.day()?))).collect();
+    let records = records.ok_or_else(|| Error::internal("a record without a place"))?;
+    scope::places(conn, &records, caller.today).await
+}
+
+/// The sight of one record, whether or not the caller may see it.
+pub async fn sight<R: Resource>(conn: &impl ConnectionTrait, row: &R, caller: &Caller) -> Result<R::Sight, Error> {
+    let mut sights = R::sights(conn, std::slice::from_ref(row), caller).await?;
+    sights.pop().ok_or_else(|| Error::internal("a row without a place"))
+}
+
+/// Answers a list.
+pub async fn list<R: Resource>(
+    listing: &Listing<'_>,
+    conn: &impl ConnectionTrait,
+    found: Found<R>,
+    caller: &Caller,
+) -> Result<HttpResponse, Error> {
+    let sights = R::sights(conn, &found.items, caller).await?;
+    let mut sights = sights.iter();
+    listing.answer(found, R::id, |row| {
+        let sight = sights.next().ok_or_else(|| Error::internal("a row without a place"))?;
+        row.view(sight, caller)
+    })
+}
+
+/// Answers a read of one record.
+pub async fn read<R: Resource>(
+    request: &HttpRequest,
+    conn: &impl ConnectionTrait,
+    caller: &Caller,
+    id: Uuid,
+) -> Result<HttpResponse, Error> {
+    let (row, sight) = seen::<R>(conn, caller, id).await?;
+    found(request, row.version(), &row.view(&sight, caller)?)
+}
+
+/// Answers a read of one record's history.
+pub async fn events<R: Resource>(
+    request: &HttpRequest,
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    query: History,
+) -> Result<HttpResponse, Error> {
+    seen::<R>(app.db.reader().conn(), caller, id).await?;
+    history(request, app, id, query).await
+}
+
+/// Takes one step of a record's life and answers with the record as it is then.
+pub async fn step<R: Resource, P: Needed>(
+    app: &App,
+    permit: &Permit<P>,
+    id: Uuid,
+    if_match: &IfMatch,
+    verb: &str,
+    take: impl AsyncFn(&WriteTx<'_>, &R) -> Result<R, Error>,
+) -> Result<HttpResponse, Error> {
+    let caller = &permit.caller;
+    let taken = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
+        let old = R::find_locked(tx.conn(), id).await.map_err(translate)?.ok_or(Code::NotFound)?;
+        let sight = visible(tx.conn(), &old, caller).await?;
+        let standing = old.standing(&sight, caller)?;
+        if !permit.may(standing.place) {
+            return Err(Code::Forbidden.into());
+        }
+        old.claim(&sight, verb)?;
+        if_match.check(old.version())?;
+        transition::take(old.steps(&sight), verb, caller, standing)?;
+        let new = take(tx, &old).await?;
+        R::consent(tx, &old, &new).await?;
+        // The step may have moved the record to another day, or changed what its neighbours amount to.
+        let sight = self::sight(tx.conn(), &new, caller).await?;
+        Ok(Outcome::Changed((new, sight)))
+    });
+    let (row, sight) = taken.await?;
+    changed(row.version(), &row.view(&sight, caller)?)
+}
+
+async fn seen<R: Resource>(conn: &impl ConnectionTrait, caller: &Caller, id: Uuid) -> Result<(R, R::Sight), Error> {
+    let row = R::find(conn, id).await.map_err(translate)?.ok_or(Code::NotFound)?;
+    let sight = visible(conn, &row, caller).await?;
+    Ok((row, sight))
+}
+
+async fn visible<R: Resource>(conn: &impl ConnectionTrait, row: &R, caller: &Caller) -> Result<R::Sight, Error> {
+    let sight = sight(conn, row, caller).await?;
+    let seen = R::places(&sight).any(|place| caller.may(Permission::ReadRecords, place));
+    if seen { Ok(sight) } else { Err(Code::NotFound.into()) }
+}

@@ -1,0 +1,65 @@
+//! Whether the other units have room for what is said of one: what [`fit`] and [`succession`] judge, asked of the tables.
+//!
+//! Of an amendment only what it changes is judged: what an act or a file did since does not stand in the way of a name.
+
+use uuid::Uuid;
+
+use super::lineage::Lineage;
+use super::store::{self, unit};
+use super::{UnitDraft, fit, succession};
+use crate::db::WriteTx;
+use crate::error::{Code, Error};
+
+/// Refuses a new unit that others contradict.
+pub async fn registration(tx: &WriteTx<'_>, new: &UnitDraft) -> Result<(), Error> {
+    parents_exist(new, &store::lineage(tx.conn()).await?, "/parents")?;
+    no_code_twice(tx, None, new).await
+}
+
+/// Refuses an amendment that other units or recorded acts contradict.
+pub async fn amendment(tx: &WriteTx<'_>, old: &unit::Model, new: &UnitDraft) -> Result<(), Error> {
+    let before = old.draft()?;
+    let lineage = store::lineage(tx.conn()).await?;
+    let moved = (before.exists_from, before.exists_to) != (new.exists_from, new.exists_to);
+    if moved {
+        succession::keeps(old.id, new, &store::standing(tx.conn()).await?)?;
+        nobody_is_orphaned(old.id, new, &lineage)?;
+    }
+    if moved || before.parents != new.parents {
+        parents_exist(new, &lineage, "/unit/parents")?;
+    }
+    if moved || before.codes != new.codes {
+        no_code_twice(tx, Some(old.id), new).await?;
+    }
+    Ok(())
+}
+
+/// Refuses a code that another unit bears on the same day.
+pub async fn no_code_twice(tx: &WriteTx<'_>, unit: Option<Uuid>, draft: &UnitDraft) -> Result<(), Error> {
+    for code in &draft.codes {
+        let bearers = store::candidates(tx.conn(), "code", &code.value).await?;
+        for bearer in bearers.iter().filter(|bearer| Some(bearer.unit_id) != unit) {
+            let row = store::find(tx.conn(), bearer.unit_id).await?;
+            let row = row.ok_or_else(|| Error::internal("a code without its unit"))?;
+            if fit::shared_code(draft, &row.draft()?).is_some() {
+                return Err(Error::new(Code::AlreadyExists).member("unit", row.id.to_string()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn parents_exist(draft: &UnitDraft, lineage: &Lineage, pointer: &str) -> Result<(), Error> {
+    let faults = fit::absent_parents(draft, lineage, pointer);
+    if faults.is_empty() { Ok(()) } else { Err(Error::new(Code::InvalidValue).with(faults)) }
+}
+
+fn nobody_is_orphaned(unit: Uuid, new: &UnitDraft, lineage: &Lineage) -> Result<(), Error> {
+    let orphans = fit::orphans(unit, new, lineage);
+    if orphans.is_empty() {
+        return Ok(());
+    }
+    let (vi, en) = ("còn đơn vị trực thuộc ngoài thời gian ấy", "other units stand under it outside of these days");
+    let orphans: Vec<String> = orphans.iter().map(Uuid::to_string).collect();
+    Err(Error::invalid("/unit", vi, en).member("units", orphans))
+}
