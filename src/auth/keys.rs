@@ -3,6 +3,7 @@
 //! Never here: claims, where a key set comes from, and any clock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
@@ -10,6 +11,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
+use quick_cache::sync::Cache;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -31,7 +33,13 @@ pub struct Keys {
     by_kid: BTreeMap<String, Key>,
     dropped: Vec<DroppedKey>,
     digest: [u8; 32],
+    /// Digests of signed tokens whose signature held under these keys. It goes with the keys, so that a key which is
+    /// gone vouches for nothing; and nothing else about a token is remembered, so that its claims are judged each time.
+    proven: Arc<Cache<[u8; 32], ()>>,
 }
+
+/// How many tokens are remembered as rightly signed: a caller sends one again and again for its few minutes of life.
+const PROVEN: usize = 10_000;
 
 /// A key and the only algorithm it may verify.
 #[derive(Debug, Clone)]
@@ -121,12 +129,22 @@ impl Keys {
         if by_kid.is_empty() {
             return Err(KeysError::NothingUsable(dropped));
         }
-        Ok(Self { by_kid, dropped, digest: sha256(text.as_bytes()) })
+        Ok(Self { by_kid, dropped, digest: sha256(text.as_bytes()), proven: Arc::new(Cache::new(PROVEN)) })
     }
 
     /// The key with exactly this name.
     pub(super) fn named(&self, kid: &str) -> Option<&Key> {
         self.by_kid.get(kid)
+    }
+
+    /// Checks the signature of a whole token with the key that it names, once for the same bytes.
+    pub(super) fn check(&self, key: &Key, token: &str, message: &str, signature: &str) -> Result<(), TokenRefusal> {
+        let digest = sha256(token.as_bytes());
+        if self.proven.get(&digest).is_none() {
+            key.verify(message.as_bytes(), signature)?;
+            self.proven.insert(digest, ());
+        }
+        Ok(())
     }
 
     /// The names of the usable keys.

@@ -64,20 +64,20 @@ pub struct Place {
     pub covered_by: HashSet<Uuid>,
 }
 
+/// A unit that covers another, or a kind of a unit, for records of these days.
 #[derive(FromQueryResult)]
-struct Covering {
-    ancestor_id: Uuid,
-    descendant_id: Uuid,
-    valid_from: NaiveDate,
-    valid_to: NaiveDate,
-}
-
-#[derive(FromQueryResult)]
-struct KindRow {
+struct Fact {
     unit_id: Uuid,
-    value: String,
+    ancestor_id: Option<Uuid>,
+    kind: Option<String>,
     valid_from: NaiveDate,
     valid_to: Option<NaiveDate>,
+}
+
+impl Fact {
+    fn holds(&self, day: NaiveDate) -> bool {
+        self.valid_from <= day && self.valid_to.is_none_or(|to| day <= to)
+    }
 }
 
 /// The place of one record.
@@ -86,7 +86,7 @@ pub async fn place(conn: &impl ConnectionTrait, unit: Uuid, day: NaiveDate, toda
     Ok(places.remove(0))
 }
 
-/// The places of many records, in their order, with two queries.
+/// The places of many records, in their order, with one query.
 pub async fn places(
     conn: &impl ConnectionTrait,
     records: &[(Uuid, NaiveDate)],
@@ -94,52 +94,44 @@ pub async fn places(
 ) -> Result<Vec<Place>, Error> {
     let units: HashSet<Uuid> = records.iter().map(|(unit, _)| *unit).collect();
     let units: Vec<Uuid> = units.into_iter().collect();
-    let mut covering: HashMap<Uuid, Vec<Covering>> = HashMap::new();
-    let mut kinds: HashMap<Uuid, Vec<KindRow>> = HashMap::new();
+    let mut facts: HashMap<Uuid, Vec<Fact>> = HashMap::new();
     for chunk in units.chunks(500) {
-        for row in read_covering(conn, chunk, today).await? {
-            covering.entry(row.descendant_id).or_default().push(row);
-        }
-        for row in read_kinds(conn, chunk).await? {
-            kinds.entry(row.unit_id).or_default().push(row);
+        for fact in read_facts(conn, chunk, today).await? {
+            facts.entry(fact.unit_id).or_default().push(fact);
         }
     }
     let place = |(unit, day): &(Uuid, NaiveDate)| {
-        let rows = covering.get(unit).map(Vec::as_slice).unwrap_or_default();
-        let valid = rows.iter().filter(|row| row.valid_from <= *day && *day <= row.valid_to);
-        let kinds = kinds.get(unit).map(Vec::as_slice).unwrap_or_default();
-        Place { unit: *unit, kind: kind_at(kinds, *day), covered_by: valid.map(|row| row.ancestor_id).collect() }
+        let facts = facts.get(unit).map(Vec::as_slice).unwrap_or_default();
+        let covering = facts.iter().filter(|fact| fact.holds(*day)).filter_map(|fact| fact.ancestor_id);
+        Place { unit: *unit, kind: kind_at(facts, *day), covered_by: covering.collect() }
     };
     Ok(records.iter().map(place).collect())
 }
 
 /// The kind on that day, else the last one before, else the first: a paper may be dated outside
 /// the life of its unit.
-fn kind_at(rows: &[KindRow], day: NaiveDate) -> Option<UnitKind> {
-    let holds = |row: &&KindRow| row.valid_from <= day && row.valid_to.is_none_or(|to| day <= to);
-    let row = rows.iter().find(holds).or_else(|| rows.iter().rfind(|row| row.valid_from <= day)).or(rows.first());
-    row.and_then(|row| UnitKind::parse(&row.value))
+fn kind_at(facts: &[Fact], day: NaiveDate) -> Option<UnitKind> {
+    let kinds = || facts.iter().filter(|fact| fact.kind.is_some());
+    let before = || kinds().filter(|fact| fact.valid_from <= day).max_by_key(|fact| fact.valid_from);
+    let first = || kinds().min_by_key(|fact| fact.valid_from);
+    let fact = kinds().find(|fact| fact.holds(day)).or_else(before).or_else(first)?;
+    UnitKind::parse(fact.kind.as_deref()?)
 }
 
-async fn read_covering(conn: &impl ConnectionTrait, units: &[Uuid], today: NaiveDate) -> Result<Vec<Covering>, Error> {
+async fn read_facts(conn: &impl ConnectionTrait, units: &[Uuid], today: NaiveDate) -> Result<Vec<Fact>, Error> {
     let backend = conn.get_database_backend();
-    let sql = format!(
-        "SELECT ancestor_id, descendant_id, valid_from, valid_to FROM unit_closure \
-         WHERE descendant_id IN ({}) AND effective_from <= {}",
+    let (covered, day, kinds) = (
         placeholders(backend, 1, units.len()),
-        placeholders(backend, units.len() + 1, 1)
+        placeholders(backend, units.len() + 1, 1),
+        placeholders(backend, units.len() + 2, units.len()),
     );
-    let values = units.iter().map(|unit| SqlValue::from(*unit)).chain([today.into()]);
-    Covering::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).all(conn).await.map_err(translate)
-}
-
-async fn read_kinds(conn: &impl ConnectionTrait, units: &[Uuid]) -> Result<Vec<KindRow>, Error> {
-    let backend = conn.get_database_backend();
     let sql = format!(
-        "SELECT unit_id, value, valid_from, valid_to FROM unit_attribute \
-         WHERE attribute = 'kind' AND unit_id IN ({}) ORDER BY valid_from",
-        placeholders(backend, 1, units.len())
+        "SELECT descendant_id AS unit_id, ancestor_id, NULL AS kind, valid_from, valid_to FROM unit_closure \
+         WHERE descendant_id IN ({covered}) AND effective_from <= {day} \
+         UNION ALL SELECT unit_id, NULL, value, valid_from, valid_to FROM unit_attribute \
+         WHERE attribute = 'kind' AND unit_id IN ({kinds})"
     );
-    let values = units.iter().map(|unit| SqlValue::from(*unit));
-    KindRow::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).all(conn).await.map_err(translate)
+    let ids = || units.iter().map(|unit| SqlValue::from(*unit));
+    let values = ids().chain([today.into()]).chain(ids());
+    Fact::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).all(conn).await.map_err(translate)
 }

@@ -121,6 +121,7 @@ impl Verifier {
 
 /// A JSON Web Signature in its compact form, of which nothing is believed yet.
 pub(super) struct Parts<'t> {
+    whole: &'t str,
     header: RawHeader,
     payload: &'t str,
     message: &'t str,
@@ -144,7 +145,7 @@ impl<'t> Parts<'t> {
         if header.crit.0.is_some() {
             return Err(TokenRefusal::CriticalHeader);
         }
-        Ok(Self { header, payload, message, signature })
+        Ok(Self { whole: token, header, payload, message, signature })
     }
 
     /// The payload, if the key that `kid` names signed it. Headers that bring or point to keys
@@ -156,7 +157,7 @@ impl<'t> Parts<'t> {
         if self.header.alg != key.algorithm() {
             return Err(TokenRefusal::WrongAlgorithm);
         }
-        key.verify(self.message.as_bytes(), self.signature)?;
+        keys.check(key, self.whole, self.message, self.signature)?;
         Ok(self.payload)
     }
 }

@@ -9,6 +9,8 @@ use crate::error::{Code, Error};
 pub fn translate(error: DbErr) -> Error {
     let code = match &error {
         DbErr::ConnectionAcquire(_) => Code::Busy,
+        // A row that was to be replaced has another version by now.
+        DbErr::RecordNotUpdated => Code::Conflict,
         _ => match database_error(&error) {
             Some(inner) => by_database(inner),
             None => match sqlx_error(&error) {

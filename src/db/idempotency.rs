@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, Statement, Value as SqlValue};
 use uuid::Uuid;
 
 use super::constraint::{placeholders, translate};
+use super::held::Write;
 use super::{Context, Db, Outcome, WriteTx};
 use crate::clock::Micros;
 use crate::error::{Code, Error};
@@ -83,7 +84,7 @@ impl Db {
                 return stored(tx, actor, once).await.map(Outcome::Unchanged);
             }
             let answer = f(tx).await?;
-            keep(tx, actor, once, &answer).await?;
+            keep(tx, actor, once, &answer);
             Ok(Outcome::Changed(answer))
         })
         .await
@@ -136,7 +137,8 @@ async fn stored(tx: &WriteTx<'_>, actor: Uuid, once: &Once) -> Result<Answer, Er
     })
 }
 
-async fn keep(tx: &WriteTx<'_>, actor: Uuid, once: &Once, answer: &Answer) -> Result<(), Error> {
+/// Goes along with the effect.
+fn keep(tx: &WriteTx<'_>, actor: Uuid, once: &Once, answer: &Answer) {
     let backend = tx.conn().get_database_backend();
     let p: Vec<String> = (1..=7).map(|n| placeholders(backend, n, 1)).collect();
     let sql = format!(
@@ -153,5 +155,5 @@ async fn keep(tx: &WriteTx<'_>, actor: Uuid, once: &Once, answer: &Answer) -> Re
         once.operation.into(),
         once.key.clone().into(),
     ];
-    tx.conn().execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map(drop).map_err(translate)
+    tx.conn().along([Write::new(sql, values, 1)]);
 }

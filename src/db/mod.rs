@@ -17,6 +17,7 @@ use crate::error::{Code, Error};
 pub mod constraint;
 pub mod document;
 pub mod event;
+mod held;
 pub mod idempotency;
 pub mod list;
 mod postgres;
@@ -92,19 +93,19 @@ impl Snapshot {
 
 /// A write transaction, to be had from [`Db::record`] only.
 pub struct WriteTx<'a> {
-    conn: &'a DatabaseTransaction,
+    conn: held::WriteConn<'a>,
     context: &'a Context,
     events: AtomicUsize,
 }
 
 impl<'a> WriteTx<'a> {
     fn new(conn: &'a DatabaseTransaction, context: &'a Context) -> Self {
-        Self { conn, context, events: AtomicUsize::new(0) }
+        Self { conn: held::WriteConn::new(conn), context, events: AtomicUsize::new(0) }
     }
 
     /// The connection to hand to a `store` function.
-    pub fn conn(&self) -> &'a DatabaseTransaction {
-        self.conn
+    pub fn conn(&self) -> &held::WriteConn<'a> {
+        &self.conn
     }
 
     /// Who acts, when and why.
@@ -140,14 +141,16 @@ impl<'a> WriteTx<'a> {
         self.events.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A closure that says `Changed` must have written an event.
-    fn check<T>(&self, outcome: &Outcome<T>) -> Result<(), Error> {
-        match outcome {
-            Outcome::Changed(_) if self.events.load(Ordering::Relaxed) == 0 => {
-                Err(Error::internal("a change was recorded without an event"))
+    /// Runs the closure and sends the rest of what it wrote. A closure that says `Changed` must have written an event.
+    async fn run<T>(&self, f: &impl AsyncFn(&Self) -> Result<Outcome<T>, Error>) -> Result<Outcome<T>, Error> {
+        let outcome = f(self).await?;
+        if let Outcome::Changed(_) = outcome {
+            if self.events.load(Ordering::Relaxed) == 0 {
+                return Err(Error::internal("a change was recorded without an event"));
             }
-            _ => Ok(()),
+            self.conn.send().await.map_err(constraint::translate)?;
         }
+        Ok(outcome)
     }
 }
 
@@ -155,12 +158,18 @@ impl Db {
     /// Connects to `sqlite://path` or `postgres://…` without migrating.
     pub async fn connect(url: &str) -> Result<Self, Error> {
         let engine = if url.starts_with("sqlite:") {
-            Engine::Sqlite(sqlite::Sqlite::connect(url).await?)
+            Engine::Sqlite(sqlite::Sqlite::connect(url, sqlite::GROUP).await?)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             Engine::Postgres(postgres::Postgres::connect(url).await?)
         } else {
             return Err(Error::internal("THIDUA_DATABASE_URL must start with sqlite:// or postgres://"));
         };
+        Ok(Self { engine, in_flight: idempotency::InFlight::default() })
+    }
+
+    /// For measurements: an embedded database whose writes are committed one by one, not in groups.
+    pub async fn connect_committing_each(url: &str) -> Result<Self, Error> {
+        let engine = Engine::Sqlite(sqlite::Sqlite::connect(url, 1).await?);
         Ok(Self { engine, in_flight: idempotency::InFlight::default() })
     }
 

@@ -92,8 +92,7 @@ impl Postgres {
         let conn = self.pool.begin().await.map_err(constraint::translate)?;
         let outcome = {
             let tx = WriteTx::new(&conn, context);
-            let outcome = tokio::time::timeout(LIMIT, f(&tx)).await.unwrap_or_else(|_| Err(timed_out()));
-            outcome.and_then(|outcome| tx.check(&outcome).map(|()| outcome))
+            tokio::time::timeout(LIMIT, tx.run(f)).await.unwrap_or_else(|_| Err(timed_out()))
         };
         match outcome {
             Ok(outcome) => Ok((conn, outcome)),

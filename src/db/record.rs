@@ -7,13 +7,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::NaiveDate;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement, Value as SqlValue};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value as SqlValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::event::{Disclosure, Event, Leaf, MAX_LEAF, leaf_hash};
+use super::held::Write;
 use super::{WriteTx, constraint, search};
 use crate::clock::{Micros, civil_date};
 use crate::error::{Code, Error};
@@ -79,14 +80,14 @@ pub trait Record: Clone + Send + Sync + Sized + Serialize + DeserializeOwned + '
     fn campaign(&self) -> Option<Uuid>;
     /// The civil date at which rights over the record are judged, if it has one of its own.
     fn day(&self) -> Option<NaiveDate>;
-    /// Writes a new row.
-    fn insert_row(self, conn: &DatabaseTransaction) -> impl Future<Output = Result<(), DbErr>> + Send;
-    /// Replaces the row if it still has `version`; answers the number of rows changed.
-    fn update_row(self, conn: &DatabaseTransaction, version: i64) -> impl Future<Output = Result<u64, DbErr>> + Send;
+    /// The statement that writes a new row.
+    fn insert_row(self, backend: DbBackend) -> Statement;
+    /// The statement that replaces the row if it still has `version`.
+    fn update_row(self, backend: DbBackend, version: i64) -> Statement;
     /// Reads one row.
     fn find(conn: &impl ConnectionTrait, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
     /// Reads one row that is about to change, holding its lock until the transaction ends.
-    fn find_locked(conn: &DatabaseTransaction, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
+    fn find_locked(conn: &impl ConnectionTrait, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
     /// The rows after this one, by id.
     fn stretch(
         conn: &impl ConnectionTrait,
@@ -122,34 +123,38 @@ impl WriteTx<'_> {
     /// Writes a new record and its first event. The row's common columns are filled in here.
     pub async fn insert<R: Record>(&self, mut record: R, event: Event<'_>) -> Result<R, Error> {
         let empty = Row { id: record.row().id, created_at: self.at(), ..Row::default() };
-        let row = self.append::<R>(&empty, Map::new(), &record, event).await?;
+        let (row, mut writes) = self.append::<R>(&empty, Map::new(), &record, event)?;
         record.set_row(row);
-        record.clone().insert_row(self.conn()).await.map_err(constraint::translate)?;
-        search::follow(self.conn(), None, &record).await?;
+        let backend = self.conn().get_database_backend();
+        writes.push(Write::row(record.clone().insert_row(backend)));
+        writes.extend(search::enter(backend, &record)?);
+        self.conn().hold(writes).await.map_err(constraint::translate)?;
         Ok(record)
     }
 
     /// Changes a record and writes the event. `old` was read with [`Record::find_locked`].
     pub async fn update<R: Record>(&self, old: &R, mut new: R, event: Event<'_>) -> Result<R, Error> {
         let before = old.row();
-        let row = self.append(&before, old.state()?, &new, event).await?;
+        let (row, mut writes) = self.append(&before, old.state()?, &new, event)?;
         new.set_row(row);
-        let changed = new.clone().update_row(self.conn(), before.version).await.map_err(constraint::translate)?;
-        if changed != 1 {
-            return Err(Error::new(Code::Conflict));
+        let backend = self.conn().get_database_backend();
+        writes.push(Write::row(new.clone().update_row(backend, before.version)));
+        if search::moves(old, &new)? {
+            search::forget(self.conn(), old.id()).await?;
+            writes.extend(search::enter(backend, &new)?);
         }
-        search::follow(self.conn(), Some(old), &new).await?;
+        self.conn().hold(writes).await.map_err(constraint::translate)?;
         Ok(new)
     }
 
-    /// The event first: the guard wants to see it before the row.
-    async fn append<R: Record>(
+    /// The event and what is disclosed beside it, as they will be written, and the row that stands on it.
+    fn append<R: Record>(
         &self,
         before: &Row,
         old: Map<String, Value>,
         record: &R,
         event: Event<'_>,
-    ) -> Result<Row, Error> {
+    ) -> Result<(Row, Vec<Write>), Error> {
         let event_id = id::new_id();
         let mut commitments = before.commitments.clone();
         let mut disclosures = Vec::new();
@@ -177,20 +182,16 @@ impl WriteTx<'_> {
         }
         let tip = leaf_hash(&leaf).to_vec();
         let unsealed = Unsealed { event_id, version, tip: &tip, leaf: &leaf };
-        self.post(record, before.id, event.name, unsealed).await?;
-        self.disclose(event_id, before.id, disclosures).await?;
+        let mut writes = vec![self.post(record, before.id, event.name, unsealed)];
+        writes.extend(disclosures.into_iter().map(|disclosure| self.disclose(event_id, before.id, disclosure)));
         self.count_event();
-        Ok(Row { id: before.id, version, tip, commitments, created_at: before.created_at, updated_at: self.at() })
+        let row =
+            Row { id: before.id, version, tip, commitments, created_at: before.created_at, updated_at: self.at() };
+        Ok((row, writes))
     }
 
-    async fn post<R: Record>(
-        &self,
-        record: &R,
-        stream_id: Uuid,
-        name: &'static str,
-        event: Unsealed<'_>,
-    ) -> Result<(), Error> {
-        let values: Vec<SqlValue> = vec![
+    fn post<R: Record>(&self, record: &R, stream_id: Uuid, name: &'static str, event: Unsealed<'_>) -> Write {
+        let values: [SqlValue; 13] = [
             event.event_id.into(),
             R::STREAM.into(),
             stream_id.into(),
@@ -205,39 +206,28 @@ impl WriteTx<'_> {
             event.leaf.into(),
             event.tip.to_vec().into(),
         ];
-        self.run(
-            "INSERT INTO audit_inbox (event_id, stream_type, stream_id, stream_ver, event_type, actor_id, unit_id, \
-             scope_id, corr_id, at, day, leaf, leaf_hash) VALUES",
+        self.insertion(
+            "audit_inbox (event_id, stream_type, stream_id, stream_ver, event_type, actor_id, unit_id, scope_id, \
+             corr_id, at, day, leaf, leaf_hash)",
             values,
         )
-        .await
     }
 
-    async fn disclose(&self, event_id: Uuid, stream_id: Uuid, disclosures: Vec<Disclosure>) -> Result<(), Error> {
-        for disclosure in disclosures {
-            let values: Vec<SqlValue> = vec![
-                event_id.into(),
-                disclosure.path.into(),
-                stream_id.into(),
-                stream_id.into(),
-                disclosure.salt.into(),
-                disclosure.value.into(),
-            ];
-            self.run(
-                "INSERT INTO audit_disclosure (event_id, path, stream_id, subject_id, salt, value) VALUES",
-                values,
-            )
-            .await?;
-        }
-        Ok(())
+    fn disclose(&self, event_id: Uuid, stream_id: Uuid, disclosure: Disclosure) -> Write {
+        let values: [SqlValue; 6] = [
+            event_id.into(),
+            disclosure.path.into(),
+            stream_id.into(),
+            stream_id.into(),
+            disclosure.salt.into(),
+            disclosure.value.into(),
+        ];
+        self.insertion("audit_disclosure (event_id, path, stream_id, subject_id, salt, value)", values)
     }
 
-    /// Runs `insert` with one row of values.
-    pub(super) async fn run(&self, insert: &str, values: Vec<SqlValue>) -> Result<(), Error> {
-        let backend = self.conn().get_database_backend();
-        let sql = format!("{insert} ({})", constraint::placeholders(backend, 1, values.len()));
-        let statement = Statement::from_sql_and_values(backend, sql, values);
-        self.conn().execute_raw(statement).await.map(drop).map_err(constraint::translate)
+    fn insertion<const N: usize>(&self, into: &str, values: [SqlValue; N]) -> Write {
+        let places = constraint::placeholders(self.conn().get_database_backend(), 1, N);
+        Write::new(format!("INSERT INTO {into} VALUES ({places})"), values, 1)
     }
 }
 
@@ -329,7 +319,7 @@ macro_rules! record {
             #[allow(unused_imports)]
             use super::*;
             use sea_orm::entity::prelude::*;
-            use sea_orm::{ActiveValue, IntoActiveModel, QueryOrder, QuerySelect};
+            use sea_orm::{ActiveValue, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait};
             use $crate::db::{Field, Record, Row};
 
             #[derive(Clone, Debug, PartialEq, DeriveEntityModel, serde::Serialize, serde::Deserialize)]
@@ -413,24 +403,23 @@ macro_rules! record {
                     day(self)
                 }
 
-                async fn insert_row(self, conn: &sea_orm::DatabaseTransaction) -> Result<(), DbErr> {
-                    Entity::insert(self.into_active_model().reset_all()).exec_without_returning(conn).await.map(drop)
+                fn insert_row(self, backend: sea_orm::DbBackend) -> sea_orm::Statement {
+                    Entity::insert(self.into_active_model().reset_all()).build(backend)
                 }
 
-                async fn update_row(self, conn: &sea_orm::DatabaseTransaction, version: i64) -> Result<u64, DbErr> {
+                fn update_row(self, backend: sea_orm::DbBackend, version: i64) -> sea_orm::Statement {
                     let id = self.id;
                     let mut active = self.into_active_model().reset_all();
                     active.id = ActiveValue::NotSet;
                     let update = Entity::update_many().set(active);
-                    let update = update.filter(Column::Id.eq(id)).filter(Column::Version.eq(version));
-                    Ok(update.exec(conn).await?.rows_affected)
+                    update.filter(Column::Id.eq(id)).filter(Column::Version.eq(version)).build(backend)
                 }
 
                 async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<Self>, DbErr> {
                     Entity::find_by_id(id).one(conn).await
                 }
 
-                async fn find_locked(conn: &sea_orm::DatabaseTransaction, id: Uuid) -> Result<Option<Self>, DbErr> {
+                async fn find_locked(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<Self>, DbErr> {
                     Entity::find_by_id(id).lock_exclusive().one(conn).await
                 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::constraint::{placeholders, translate};
+use super::held::Write;
 use super::record::{Field, Record};
 use crate::error::Error;
 use crate::rooms;
@@ -72,30 +73,46 @@ fn heading(name: &Value) -> &str {
     }
 }
 
-/// Brings the tables to what `new` says; `old` is the row before.
-pub(super) async fn follow<R: Record>(conn: &DatabaseTransaction, old: Option<&R>, new: &R) -> Result<(), Error> {
-    if !is_searched(R::FIELDS) {
-        return Ok(());
-    }
-    let names_now = names(new)?;
-    if let Some(old) = old {
-        if names(old)? == names_now {
-            return Ok(());
-        }
-        let values = || [SqlValue::from(new.id())];
-        let record = placeholders(conn.get_database_backend(), 1, 1);
-        run(conn, format!("DELETE FROM search_word WHERE record_id = {record}"), values()).await?;
-        run(conn, format!("DELETE FROM search_entry WHERE record_id = {record}"), values()).await?;
-    }
-    write(conn, R::STREAM, &[(new.id(), Entry::of(&names_now)?)]).await
+/// True if a change leaves the record to be found by something else.
+pub(super) fn moves<R: Record>(old: &R, new: &R) -> Result<bool, Error> {
+    Ok(is_searched(R::FIELDS) && names(old)? != names(new)?)
 }
+
+/// Takes a record out of both tables.
+pub(super) async fn forget(conn: &impl ConnectionTrait, record: Uuid) -> Result<(), Error> {
+    let place = placeholders(conn.get_database_backend(), 1, 1);
+    for table in ["search_word", "search_entry"] {
+        run(conn, format!("DELETE FROM {table} WHERE record_id = {place}"), [record.into()]).await?;
+    }
+    Ok(())
+}
+
+/// What brings a record into both tables.
+pub(super) fn enter<R: Record>(backend: DbBackend, record: &R) -> Result<Vec<Write>, Error> {
+    if !is_searched(R::FIELDS) {
+        return Ok(vec![]);
+    }
+    let entry = Entry::of(&names(record)?)?;
+    let [a, b, c] = [1, 2, 3].map(|n| placeholders(backend, n, 1));
+    let place: [SqlValue; 3] = [record.id().into(), R::STREAM.into(), entry.sort_key.into()];
+    let place = Write::new(format!("INSERT INTO search_entry {ENTRY_COLUMNS} VALUES ({a}, {b}, {c})"), place, 1);
+    let number = entry.words.len() as u64;
+    let each = if backend == DbBackend::Postgres { "jsonb_array_elements_text" } else { "json_each" };
+    // As one value, so that the statement is the same for any number of words.
+    let sql = format!("INSERT INTO search_word {WORD_COLUMNS} SELECT {a}, value, {b} FROM {each}({c})");
+    let words: [SqlValue; 3] = [R::STREAM.into(), record.id().into(), serde_json::json!(entry.words).into()];
+    Ok(vec![place, Write::new(sql, words, number)])
+}
+
+const ENTRY_COLUMNS: &str = "(record_id, stream_type, sort_key)";
+const WORD_COLUMNS: &str = "(stream_type, word, record_id)";
 
 async fn write(conn: &DatabaseTransaction, stream: &str, entries: &[(Uuid, Entry)]) -> Result<(), Error> {
     let place = |(id, entry): &(Uuid, Entry)| [(*id).into(), stream.into(), entry.sort_key.clone().into()];
-    insert(conn, "search_entry (record_id, stream_type, sort_key)", entries.iter().map(place)).await?;
+    insert(conn, &format!("search_entry {ENTRY_COLUMNS}"), entries.iter().map(place)).await?;
     let word = |id: Uuid, word: &String| [stream.into(), word.as_str().into(), id.into()];
     let words = entries.iter().flat_map(|(id, entry)| entry.words.iter().map(move |text| word(*id, text)));
-    insert(conn, "search_word (stream_type, word, record_id)", words).await
+    insert(conn, &format!("search_word {WORD_COLUMNS}"), words).await
 }
 
 async fn insert(
@@ -112,7 +129,11 @@ async fn insert(
     Ok(())
 }
 
-async fn run(conn: &DatabaseTransaction, sql: String, values: impl IntoIterator<Item = SqlValue>) -> Result<(), Error> {
+async fn run(
+    conn: &impl ConnectionTrait,
+    sql: String,
+    values: impl IntoIterator<Item = SqlValue>,
+) -> Result<(), Error> {
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     conn.execute_raw(statement).await.map(drop).map_err(translate)
 }

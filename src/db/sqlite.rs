@@ -22,7 +22,7 @@ use crate::error::{Code, Error};
 use crate::log::seal;
 
 /// More turns than this in one group would make the first of them wait too long.
-const GROUP: usize = 256;
+pub(super) const GROUP: usize = 256;
 const READERS: u32 = 8;
 const QUEUE: usize = 1024;
 /// The longest that one closure may hold the writer.
@@ -65,11 +65,11 @@ impl Drop for Turn {
 }
 
 impl Sqlite {
-    pub(super) async fn connect(url: &str) -> Result<Self, Error> {
+    pub(super) async fn connect(url: &str, group: usize) -> Result<Self, Error> {
         let writer = pool(url, 1, false).await?;
         let readers = pool(url, READERS, true).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write(writer.clone(), waiting));
+        tokio::spawn(write(writer.clone(), waiting, group));
         Ok(Self { writer, readers, queue })
     }
 
@@ -96,9 +96,7 @@ impl Sqlite {
         let outcome = {
             let conn = turn.conn.as_ref().expect("a turn that was not sent home holds the transaction");
             let tx = WriteTx::new(conn, context);
-            let outcome = tokio::time::timeout(TURN, f(&tx)).await.map_err(|_| timed_out())??;
-            tx.check(&outcome)?;
-            outcome
+            tokio::time::timeout(TURN, tx.run(&f)).await.map_err(|_| timed_out())??
         };
         match outcome {
             Outcome::Unchanged(value) => Ok(value),
@@ -152,7 +150,7 @@ async fn begin(conn: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> 
 }
 
 /// The writer: takes a waiting request, opens a group, serves whoever else waits, commits.
-async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<oneshot::Sender<Turn>>) {
+async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<oneshot::Sender<Turn>>, most: usize) {
     while let Some(first) = waiting.recv().await {
         let tx = match begin(&conn).await {
             Ok(tx) => tx,
@@ -163,7 +161,7 @@ async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<oneshot::Se
             }
         };
         let mut keepers = Vec::new();
-        let group = serve_group(tx, first, &mut waiting, &mut keepers).await;
+        let group = serve_group(tx, first, &mut waiting, &mut keepers, most).await;
         let result = match group {
             Ok(tx) if keepers.is_empty() => tx.rollback().await.map_err(constraint::translate),
             Ok(tx) => commit(tx).await,
@@ -192,25 +190,28 @@ async fn serve_group(
     first: oneshot::Sender<Turn>,
     waiting: &mut mpsc::Receiver<oneshot::Sender<Turn>>,
     keepers: &mut Vec<oneshot::Sender<Result<(), Error>>>,
+    most: usize,
 ) -> Result<DatabaseTransaction, DbErr> {
     let mut next = Some(first);
     let mut served = 0;
+    tx.execute_unprepared("SAVEPOINT turn").await?;
     while let Some(lend) = next {
-        tx.execute_unprepared("SAVEPOINT turn").await?;
         let (home, returned) = oneshot::channel();
         // If the request is gone, the failed send drops the turn, which comes home at once.
         let _ = lend.send(Turn { conn: Some(tx), home: Some(home) });
         let returned = returned.await.map_err(|_| DbErr::Custom("a turn was lost".into()))?;
         tx = returned.conn;
-        if let Some(keeper) = returned.keep {
-            tx.execute_unprepared("RELEASE turn").await?;
-            keepers.push(keeper);
-        } else {
-            tx.execute_unprepared("ROLLBACK TO turn").await?;
-            tx.execute_unprepared("RELEASE turn").await?;
-        }
         served += 1;
-        next = if served < GROUP { waiting.try_recv().ok() } else { None };
+        next = if served < most { waiting.try_recv().ok() } else { None };
+        // One trip to the database's thread, not two or three.
+        let script = match (&returned.keep, &next) {
+            (Some(_), Some(_)) => "RELEASE turn; SAVEPOINT turn",
+            (Some(_), None) => "RELEASE turn",
+            (None, Some(_)) => "ROLLBACK TO turn",
+            (None, None) => "ROLLBACK TO turn; RELEASE turn",
+        };
+        tx.execute_unprepared(script).await?;
+        keepers.extend(returned.keep);
     }
     Ok(tx)
 }

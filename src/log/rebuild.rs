@@ -181,10 +181,12 @@ async fn write<R: Record>(conn: &DatabaseTransaction, folded: &Folded, leaf: &st
     let record = R::from_state(folded.state.clone(), folded.row.clone()).map_err(Error::internal)?;
     let day = record.day().unwrap_or_else(|| civil_date(folded.row.updated_at));
     post(conn, leaf, folded, day).await?;
-    if folded.row.version == 1 {
-        return record.insert_row(conn).await.map_err(translate);
-    }
-    match record.update_row(conn, folded.row.version - 1).await.map_err(translate)? {
+    let backend = conn.get_database_backend();
+    let statement = match folded.row.version {
+        1 => record.insert_row(backend),
+        version => record.update_row(backend, version - 1),
+    };
+    match conn.execute_raw(statement).await.map_err(translate)?.rows_affected() {
         1 => Ok(()),
         _ => Err(Error::internal("the version before is not there")),
     }

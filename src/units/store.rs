@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement, Value as SqlValue,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
+    Value as SqlValue,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -241,8 +242,8 @@ pub async fn alive(conn: &impl ConnectionTrait, ids: &[Uuid], day: NaiveDate) ->
         .filter(unit::Column::Id.is_in(ids.iter().copied()))
         .filter(unit::Column::ExistsFrom.lte(day))
         .filter(unit::Column::ExistsTo.is_null().or(unit::Column::ExistsTo.gte(day)));
-    let rows = select.all(conn).await.map_err(translate)?;
-    Ok(rows.into_iter().map(|row| row.id).collect())
+    let ids = select.select_only().column(unit::Column::Id).into_tuple::<Uuid>().all(conn).await;
+    Ok(ids.map_err(translate)?.into_iter().collect())
 }
 
 /// Every unit, by id.
