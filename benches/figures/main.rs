@@ -1,0 +1,82 @@
+//! The figures of docs/performance.md: each a ratio, in one run, against a named rival.
+//!
+//!     cargo bench --bench figures -- writes     PostgreSQL on 127.0.0.1:5432 (or TEST_DATABASE_URL) and pgbench
+//!     cargo bench --bench figures -- commits    SQLite
+//!     cargo bench --bench figures -- pages      10,000 activities against 1,000,000
+//!     cargo bench --bench figures -- start      start, memory, size
+//!
+//! The service is the released binary in a process of its own, with its shipped defaults but for rates.
+
+use clap::{Parser, Subcommand};
+
+mod bed;
+mod commits;
+mod load;
+mod pages;
+mod rival;
+mod start;
+mod writes;
+
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    what: What,
+    /// Cargo says that this is a benchmark.
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Writes on PostgreSQL, against pgbench doing the same statements and a handler with one INSERT.
+    Writes(Rounds),
+    /// Writes on SQLite, against one commit per request.
+    Commits(Rounds),
+    /// A page of 50 in a large log, against the same in a small one.
+    Pages {
+        /// Activities in the large database; five events each.
+        #[arg(long, default_value_t = 1_000_000)]
+        activities: u64,
+    },
+    /// Start, memory and size.
+    Start,
+    /// A rival that the others start.
+    #[command(hide = true)]
+    Rival(rival::RivalArgs),
+}
+
+/// How long and how often.
+#[derive(clap::Args, Clone, Copy)]
+struct Rounds {
+    /// Rounds, in each of which every contender runs once.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds a contender runs in a round.
+    #[arg(long, default_value_t = 6)]
+    seconds: u64,
+}
+
+fn main() {
+    let args = Args::parse();
+    if let What::Rival(rival) = args.what {
+        rival::run(rival);
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        match args.what {
+            What::Writes(rounds) => writes::run(rounds).await,
+            What::Commits(rounds) => commits::run(rounds).await,
+            What::Pages { activities } => pages::run(activities).await,
+            What::Start => start::run().await,
+            What::Rival(_) => unreachable!("it ran above"),
+        }
+    });
+}
+
+/// The middle of some measurements, with the least and the most: `1.08 (1.02-1.13)`.
+fn middle(mut values: Vec<f64>) -> String {
+    values.sort_by(f64::total_cmp);
+    let (first, last) = (values[0], values[values.len() - 1]);
+    format!("{:.2} ({first:.2}-{last:.2})", values[values.len() / 2])
+}
