@@ -9,3 +9,4 @@ generate:
     cargo run --quiet -- docs errors > docs/errors.md
     cargo run --quiet -- docs events > docs/events.md
     cargo run --quiet -- docs policy > docs/policy.md
+    cargo run --quiet -- docs configuration > docs/configuration.md

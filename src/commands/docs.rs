@@ -20,6 +20,8 @@ enum Page {
     Events,
     /// Who may do what.
     Policy,
+    /// What `thidua serve` can be told.
+    Configuration,
 }
 
 /// Prints the contract.
@@ -36,6 +38,7 @@ pub fn run(args: &DocsArgs) -> Result<ExitCode, Error> {
             Page::Errors => crate::docs::print_errors(),
             Page::Events => crate::docs::print_events(),
             Page::Policy => crate::auth::policy::print(),
+            Page::Configuration => crate::commands::serve::print_configuration(),
         }
     );
     Ok(ExitCode::SUCCESS)

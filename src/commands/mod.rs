@@ -7,6 +7,7 @@ use clap::Subcommand;
 use crate::config::DatabaseArgs;
 use crate::error::Error;
 
+pub mod backup;
 pub mod campaign;
 pub mod demo;
 pub mod docs;
@@ -28,6 +29,8 @@ pub enum Command {
     Health(health::HealthArgs),
     /// Brings the schema up to date; several at once are safe.
     Migrate(DatabaseArgs),
+    /// Copies an embedded database while it is in use.
+    Backup(backup::BackupArgs),
     /// Prints the contract.
     Openapi,
     /// Prints a generated page of documentation.
@@ -51,6 +54,7 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Health(args) => health::run(&args).await,
         Command::Migrate(args) => migrate(&args).await,
+        Command::Backup(args) => backup::run(args).await,
         Command::Openapi => docs::openapi(),
         Command::Docs(args) => docs::run(&args),
         Command::Token(args) => token::run(&args),

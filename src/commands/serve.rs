@@ -134,3 +134,21 @@ fn metrics(shared: App, address: &str) -> Result<actix_web::dev::Server, Error> 
     });
     Ok(server.workers(1).disable_signals().bind(address).map_err(Error::internal)?.run())
 }
+
+/// Everything that `serve` can be told, for `docs/configuration.md`.
+pub fn print_configuration() -> String {
+    let mut text = String::from(
+        "# Configuration\n\nGenerated; refresh with `cargo run -- docs configuration > docs/configuration.md`.\n\n\
+         What `thidua serve` can be told, as a variable or as the flag of the same name (`--listen`). Nothing else is read\n\
+         from the environment but `RUST_LOG`, which chooses the log lines (`info`).\n\n\
+         | variable | default | what it is |\n|---|---|---|\n",
+    );
+    for argument in ServeArgs::augment_args(clap::Command::new("serve")).get_arguments() {
+        let Some(variable) = argument.get_env().and_then(|name| name.to_str()) else { continue };
+        let default = argument.get_default_values().first().and_then(|value| value.to_str()).unwrap_or_default();
+        let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+        let help = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
+        text.push_str(&format!("| `{variable}` | {default} | {} |\n", help.replace('\n', " ")));
+    }
+    text
+}

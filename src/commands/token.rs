@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
+use crate::auth::keys::Keys;
 use crate::auth::sign::{Claims, SigningKey, thumbprint};
 use crate::clock::now;
 use crate::config;
@@ -28,6 +30,12 @@ enum What {
         /// Where the key set goes; must not exist.
         #[arg(long)]
         jwks: PathBuf,
+    },
+    /// Prints one key set with the keys of several: while keys are rotated, the old and the new one.
+    KeySet {
+        /// Key sets.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
     /// Signs a token and prints it; its `jti`, by which it can be revoked, goes to standard error.
     Sign {
@@ -61,6 +69,7 @@ pub fn run(args: &TokenArgs) -> Result<ExitCode, Error> {
             config::write_new(jwks, &key.jwks, 0o644)?;
             println!("key {} written", key.kid);
         }
+        What::KeySet { files } => println!("{}", key_set(files)?),
         What::Sign { private, issuer, audience, subject, session, lifetime } => {
             let pem = config::read(private)?;
             let kid = thumbprint(&pem).map_err(Error::internal)?;
@@ -80,4 +89,20 @@ pub fn run(args: &TokenArgs) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A set that says what `serve` will make of it: a key that it would drop is refused here.
+fn key_set(files: &[PathBuf]) -> Result<String, Error> {
+    let mut all = Vec::new();
+    for file in files {
+        let refused = |error: &dyn std::fmt::Display| Error::internal(format!("{}: {error}", file.display()));
+        let set: Value = serde_json::from_str(&config::read(file)?).map_err(|error| refused(&error))?;
+        let keys = set["keys"].as_array().ok_or_else(|| refused(&"is no key set"))?;
+        all.extend(keys.iter().filter(|key| !all.contains(*key)).cloned().collect::<Vec<_>>());
+    }
+    let text = json!({ "keys": all }).to_string();
+    match Keys::from_jwks(&text).map_err(Error::internal)?.dropped() {
+        [] => Ok(text),
+        [key, ..] => Err(Error::internal(format!("key {:?} cannot be used: {}", key.kid, key.reason))),
+    }
 }

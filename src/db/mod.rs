@@ -157,7 +157,7 @@ impl<'a> WriteTx<'a> {
 impl Db {
     /// Connects to `sqlite://path` or `postgres://…` without migrating.
     pub async fn connect(url: &str) -> Result<Self, Error> {
-        let engine = if url.starts_with("sqlite:") {
+        let engine = if Self::is_embedded(url) {
             Engine::Sqlite(sqlite::Sqlite::connect(url, sqlite::GROUP).await?)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             Engine::Postgres(postgres::Postgres::connect(url).await?)
@@ -165,6 +165,16 @@ impl Db {
             return Err(Error::internal("THIDUA_DATABASE_URL must start with sqlite:// or postgres://"));
         };
         Ok(Self { engine, in_flight: idempotency::InFlight::default() })
+    }
+
+    /// True if the URL names an embedded database.
+    pub fn is_embedded(url: &str) -> bool {
+        url.starts_with("sqlite:")
+    }
+
+    /// Copies one moment of an embedded database, which may be in use, into an empty file.
+    pub async fn back_up(url: &str, file: &std::path::Path) -> Result<(), Error> {
+        sqlite::back_up(url, file).await
     }
 
     /// For measurements: an embedded database whose writes are committed one by one, not in groups.

@@ -6,12 +6,13 @@
 //! later rollback undo an acknowledged write. The group is sealed and committed once, then all are
 //! answered.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -139,6 +140,17 @@ async fn pool(url: &str, connections: u32, read_only: bool) -> Result<DatabaseCo
         if read_only { sqlite.pragma("query_only", "ON") } else { sqlite }
     });
     Database::connect(options).await.map_err(constraint::translate)
+}
+
+/// A connection of its own: the copy is read like any other snapshot and keeps nobody waiting.
+pub(super) async fn back_up(url: &str, file: &Path) -> Result<(), Error> {
+    let file = file.to_str().ok_or_else(|| Error::internal("the copy's name is no text"))?;
+    let existing = if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rw") };
+    let conn = Database::connect(existing).await.map_err(constraint::translate)?;
+    let statement = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [file.into()]);
+    let copied = conn.execute_raw(statement).await.map(drop).map_err(constraint::translate);
+    conn.close().await.map_err(constraint::translate)?;
+    copied
 }
 
 async fn begin(conn: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {

@@ -49,3 +49,9 @@ fn the_problem_codes_are_all_documented() {
 fn the_event_catalogue_names_every_event_and_field() {
     same("docs/events.md", &thidua::docs::print_events(), "cargo run -- docs events > docs/events.md");
 }
+
+#[test]
+fn the_configuration_page_names_every_variable() {
+    let generated = thidua::commands::serve::print_configuration();
+    same("docs/configuration.md", &generated, "cargo run -- docs configuration > docs/configuration.md");
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Case, call, cases};
 use crate::both_engines;
-use crate::support::contract::{Contract, Documented};
+use crate::support::contract::{Contract, Documented, put};
 
 /// One step from what canonical JSON and the columns can hold, on either side, and far beyond.
 fn extremes() -> Vec<Value> {
@@ -22,58 +22,9 @@ fn extremes() -> Vec<Value> {
     ]
 }
 
-/// Where a body of this schema may carry an integer, as pointers; `*` is any member of a map.
-fn integers(contract: &Contract, schema: &Value, path: &str, found: &mut BTreeSet<String>) {
-    let schema = contract.resolved(schema);
-    let kinds = schema["type"].as_array().cloned().unwrap_or_else(|| vec![schema["type"].clone()]);
-    if kinds.contains(&json!("integer")) {
-        found.insert(path.to_owned());
-    }
-    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
-        integers(contract, member, &format!("{path}/{name}"), found);
-    }
-    if schema["items"].is_object() {
-        integers(contract, &schema["items"], &format!("{path}/0"), found);
-    }
-    if schema["additionalProperties"].is_object() {
-        integers(contract, &schema["additionalProperties"], &format!("{path}/*"), found);
-    }
-    for one in ["oneOf", "anyOf", "allOf"] {
-        for branch in schema[one].as_array().into_iter().flatten() {
-            integers(contract, branch, path, found);
-        }
-    }
-}
-
-/// Where the operation's body may.
+/// Where the operation's body may carry one.
 fn integers_of(contract: &Contract, operation: &Documented) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let schema = &operation.document["requestBody"]["content"]["application/json"]["schema"];
-    integers(contract, schema, "", &mut found);
-    found
-}
-
-/// The body with this value at that place, and the place itself; what is on the way there is made.
-fn put(mut body: Value, pointer: &str, value: &Value) -> (Value, String) {
-    let (mut here, mut place) = (&mut body, String::new());
-    for part in pointer.trim_start_matches('/').split('/') {
-        if part == "0" && !here.is_array() {
-            *here = json!([{}]);
-        } else if part != "0" && !here.is_object() {
-            *here = json!({});
-        }
-        let part = match here.as_object() {
-            Some(members) if part == "*" => members.keys().next().cloned().unwrap_or_else(|| "kind".to_owned()),
-            _ => part.to_owned(),
-        };
-        place.push_str(&format!("/{part}"));
-        here = match here {
-            Value::Array(items) => &mut items[0],
-            other => &mut other[part.as_str()],
-        };
-    }
-    *here = value.clone();
-    (body, place)
+    contract.places_in_body(operation, &|schema| Contract::kinds(schema).any(|kind| kind == "integer"))
 }
 
 both_engines! {

@@ -5,6 +5,7 @@
 
 mod activities;
 mod attestations;
+mod canary;
 mod cases;
 mod declared;
 mod examples;

@@ -1,5 +1,7 @@
 //! The contract as tests read it: its operations, and whether a value obeys a schema of it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 pub struct Contract {
@@ -46,6 +48,38 @@ impl Contract {
         Some(example.unwrap_or_else(|| panic!("{}: its request body has no example", operation.id)))
     }
 
+    /// The types that a schema allows.
+    pub fn kinds(schema: &Value) -> impl Iterator<Item = &str> {
+        let list = schema["type"].as_array().map(Vec::as_slice).unwrap_or_default();
+        list.iter().chain(std::iter::once(&schema["type"])).filter_map(Value::as_str)
+    }
+
+    /// Where the operation's body may carry a value whose schema is `wanted`, as pointers; `*` is any member of a map.
+    pub fn places_in_body(&self, operation: &Documented, wanted: &impl Fn(&Value) -> bool) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let schema = &operation.document["requestBody"]["content"]["application/json"]["schema"];
+        self.places(schema, "", wanted, &mut found);
+        found
+    }
+
+    fn places(&self, schema: &Value, path: &str, wanted: &impl Fn(&Value) -> bool, found: &mut BTreeSet<String>) {
+        let schema = self.resolved(schema);
+        if wanted(schema) {
+            found.insert(path.to_owned());
+        }
+        for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+            self.places(member, &format!("{path}/{name}"), wanted, found);
+        }
+        for (members, part) in [("items", "0"), ("additionalProperties", "*")] {
+            if schema[members].is_object() {
+                self.places(&schema[members], &format!("{path}/{part}"), wanted, found);
+            }
+        }
+        for branch in ["oneOf", "anyOf", "allOf"].iter().filter_map(|one| schema[*one].as_array()).flatten() {
+            self.places(branch, path, wanted, found);
+        }
+    }
+
     /// Why `value` is not what the schema says; a member that the schema does not name is a reason, too.
     pub fn faults(&self, schema: &Value, value: &Value) -> Vec<String> {
         let mut root = json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "allOf": [schema] });
@@ -90,6 +124,29 @@ impl Contract {
         let further: Vec<&Value> = inner.chain(referred).flat_map(|part| self.parts(part)).collect();
         std::iter::once(schema).chain(further).collect()
     }
+}
+
+/// The body with this value at that place, and the place itself; what is on the way there is made.
+pub fn put(mut body: Value, pointer: &str, value: &Value) -> (Value, String) {
+    let (mut here, mut place) = (&mut body, String::new());
+    for part in pointer.trim_start_matches('/').split('/') {
+        if part == "0" && !here.is_array() {
+            *here = json!([{}]);
+        } else if part != "0" && !here.is_object() {
+            *here = json!({});
+        }
+        let part = match here.as_object() {
+            Some(members) if part == "*" => members.keys().next().cloned().unwrap_or_else(|| "kind".to_owned()),
+            _ => part.to_owned(),
+        };
+        place.push_str(&format!("/{part}"));
+        here = match here {
+            Value::Array(items) => &mut items[0],
+            other => &mut other[part.as_str()],
+        };
+    }
+    *here = value.clone();
+    (body, place)
 }
 
 fn one_of<'a>(schemas: impl Iterator<Item = &'a Value>) -> Value {

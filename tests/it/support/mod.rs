@@ -88,7 +88,7 @@ pub struct World {
     pub units: Units,
     pub shared: App,
     key: SigningKey,
-    jwks: String,
+    pub jwks: String,
     server: actix_web::dev::ServerHandle,
 }
 

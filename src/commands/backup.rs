@@ -1,0 +1,36 @@
+//! `thidua backup`: a copy of the embedded database, while it is in use.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::config::{self, DatabaseArgs};
+use crate::db::Db;
+use crate::error::Error;
+
+/// What to copy, and where to.
+#[derive(Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The copy; must not exist.
+    file: PathBuf,
+}
+
+/// Copies one moment of the database into a new file that only its owner reads.
+pub async fn run(args: BackupArgs) -> Result<ExitCode, Error> {
+    let url = args.database.url()?;
+    if !Db::is_embedded(&url) {
+        return Err(Error::internal("only an embedded database is copied; for PostgreSQL see docs/operations.md"));
+    }
+    config::write_secret(&args.file, "")?;
+    if let Err(error) = Db::back_up(&url, &args.file).await {
+        // What is there is no copy of anything.
+        let _ = std::fs::remove_file(&args.file);
+        return Err(error);
+    }
+    let size = std::fs::metadata(&args.file).map_err(Error::internal)?.len();
+    println!("{}: {size} bytes", args.file.display());
+    Ok(ExitCode::SUCCESS)
+}
