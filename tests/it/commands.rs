@@ -10,9 +10,11 @@ use thidua::auth::sign::SigningKey;
 use crate::both_engines;
 use crate::support::database::Database;
 use crate::support::forge::{self, in_one_transaction};
+use crate::support::watch::{LONGEST, stopped, watch};
 use crate::support::{AUDIENCE, Engine, ISSUER, Running, free_address};
 
 fn thidua(url: &str) -> Command {
+    watch(LONGEST);
     let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
     command.env("THIDUA_DATABASE_URL", url).env("RUST_LOG", "error").stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -55,6 +57,8 @@ async fn several_migrate_at_once_and_serve_waits_for_them(engine: Engine) {
     std::fs::write(&jwks, SigningKey::generate().unwrap().jwks).unwrap();
     let address = free_address();
     let mut serve = thidua(&database.url);
+    // Nobody reads what it says, and a full pipe would stop it.
+    serve.stdout(Stdio::null()).stderr(Stdio::null());
     let metrics = free_address();
     serve.args(["serve", "--listen", &address, "--metrics-listen", &metrics]).env("THIDUA_JWKS_FILE", &jwks);
     let mut serve = Running(serve.env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE).spawn().unwrap());
@@ -80,8 +84,7 @@ async fn several_migrate_at_once_and_serve_waits_for_them(engine: Engine) {
     refuses(&metrics, "POST", "/metrics", 405, "GET, HEAD").await;
     refuses(&metrics, "OPTIONS", "/metrics", 405, "GET, HEAD").await;
     // A graceful stop.
-    Command::new("kill").arg(serve.0.id().to_string()).status().unwrap();
-    assert!(serve.0.wait().unwrap().success());
+    assert!(stopped(&mut serve.0).success());
     database.remove().await;
 }
 

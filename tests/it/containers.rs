@@ -11,6 +11,7 @@ use thidua::auth::sign::{Claims, SigningKey};
 use thidua::clock::now;
 
 use crate::support::database::Database;
+use crate::support::watch::stopped;
 use crate::support::{AUDIENCE, Engine, ISSUER, Running, free_address};
 
 fn compose() -> Value {
@@ -141,8 +142,7 @@ async fn two_replicas_serve_one_database_as_the_compose_file_says() {
         events["items"].as_array().unwrap().iter().map(|event| event["position"].as_i64().unwrap()).collect();
     assert_eq!(positions, (0..events["size"].as_i64().unwrap()).collect::<Vec<_>>());
     // A container is stopped with SIGTERM: what is in flight is finished.
-    Command::new("kill").arg(two.0.id().to_string()).status().unwrap();
-    assert!(two.0.wait().unwrap().success());
+    assert!(stopped(&mut two.0).success());
     database.remove().await;
 }
 

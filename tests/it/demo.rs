@@ -11,6 +11,7 @@ use thidua::demo::Script;
 
 use crate::both_engines;
 use crate::support::World;
+use crate::support::watch::{LONGEST, stopped, watch};
 
 async fn events(world: &World) -> i64 {
     world.somebody("auditor").get("/v1/events?limit=1").await.is(200).json()["size"].as_i64().unwrap()
@@ -80,6 +81,7 @@ impl Drop for Running {
 
 impl Running {
     pub fn start(directory: &Path, more: &[&str]) -> Self {
+        watch(LONGEST);
         let about = directory.join("demo.json");
         let _ = std::fs::remove_file(&about);
         let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
@@ -104,8 +106,7 @@ impl Running {
 
     /// Asks it to stop, as an operator does.
     pub fn stop(mut self) {
-        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(self.child.wait().unwrap().success());
+        assert!(stopped(&mut self.child).success());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use actix_web::{HttpResponse, HttpServer, middleware, web};
 use reqwest::header::HeaderMap;
@@ -41,6 +42,8 @@ async fn accepting(person: &Person<'_>, path: &str, accept: &str) -> Answer {
 /// What comes back on a plain connection until the other side closes it.
 fn spoken(address: &str, requests: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
+    // The end of the test's runtime waits for this thread.
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(requests.as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();

@@ -16,9 +16,11 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::both_engines;
 use crate::support::issuer::{Issuer, Key, Manner, key_set};
+use crate::support::watch::{LONGEST, watch};
 use crate::support::{AUDIENCE, ISSUER, Running, World};
 
 fn serve(url: &str) -> Command {
+    watch(LONGEST);
     let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
     command.arg("serve").env("THIDUA_DATABASE_URL", url).env("RUST_LOG", "error");
     command.env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE);

@@ -8,6 +8,8 @@ use sea_orm::{ConnectionTrait, Database as Sea, DatabaseConnection, DbBackend, S
 use thidua::db::Db;
 use tokio::sync::OnceCell;
 
+use super::watch;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Sqlite,
@@ -42,7 +44,9 @@ pub fn server() -> Option<&'static str> {
 }
 
 impl Database {
+    /// Migrated. The test that has it is watched from here on.
     pub async fn create(engine: Engine) -> Option<Self> {
+        watch::watch(watch::LONGEST);
         match engine {
             Engine::Sqlite => Some(Self::sqlite().await),
             Engine::Postgres => match server() {
@@ -77,6 +81,7 @@ impl Database {
 
     /// A database without a schema.
     pub async fn empty(engine: Engine) -> Option<Self> {
+        watch::watch(watch::LONGEST);
         match (engine, server()) {
             (Engine::Sqlite, _) => {
                 let directory = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod forge;
 pub mod http;
 pub mod issuer;
+pub mod watch;
 
 use std::time::Duration;
 
@@ -110,7 +111,7 @@ pub struct Units {
 }
 
 impl World {
-    async fn new(database: Database) -> Self {
+    pub async fn new(database: Database) -> Self {
         let db = database.connect().await;
         let new = SigningKey::generate().unwrap();
         let key = SigningKey::from_pem(new.private_pem.expose(), &new.kid).unwrap();
@@ -133,7 +134,7 @@ impl World {
         serve(&web::Data::new(shared))
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.server.stop(false).await;
         self.db.close().await;
         self.database.remove().await;
