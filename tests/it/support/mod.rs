@@ -7,6 +7,7 @@ pub mod demo;
 pub mod forge;
 pub mod http;
 pub mod issuer;
+pub mod program;
 pub mod watch;
 
 use std::time::Duration;

@@ -1,0 +1,63 @@
+//! The process is killed under load, again and again.
+//!
+//! Four cycles here; `THIDUA_CRASH_CYCLES=1000` for a long run.
+
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+
+use super::load::Ledger;
+use crate::support::program::Program;
+use crate::support::watch::{LONGEST, ended, watch};
+use crate::support::{Database, Engine};
+
+const WRITERS: u32 = 8;
+
+async fn killed(engine: Engine) {
+    let Some(database) = Database::create(engine).await else { return };
+    let cycles = std::env::var("THIDUA_CRASH_CYCLES").ok().and_then(|n| n.parse().ok()).unwrap_or(4_u32);
+    watch(LONGEST + cycles * Duration::from_secs(20));
+    let program = Program::new(&database.url).await;
+    let ledger = Ledger::default();
+    for cycle in 0..cycles {
+        let mut service = program.serve().await;
+        let enough = ledger.acknowledged() + i64::from(WRITERS);
+        let writers = (0..WRITERS).map(|writer| {
+            let ledger = &ledger;
+            let program = &program;
+            async move { ledger.write(program, &format!("c{cycle}w{writer}"), || false).await }
+        });
+        let kill = async {
+            // Under load: only once writes are being acknowledged, and then at an odd moment. A machine that is too
+            // slow for that is seen below, and not waited for.
+            for _ in 0..4000 {
+                if ledger.acknowledged() >= enough {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_micros(u64::from(cycle * 977 % 5_000))).await;
+            service.0.kill().unwrap();
+        };
+        join(join_all(writers), kill).await;
+        ended(&mut service.0);
+        assert!(ledger.acknowledged() >= enough, "the load was a load: {}", ledger.acknowledged());
+    }
+    for refused in ledger.refused() {
+        assert!([503, 409].contains(&refused.status), "{refused:?}");
+    }
+    let service = program.serve().await;
+    ledger.holds(&program, &database).await;
+    drop(service);
+    database.remove().await;
+}
+
+#[actix_web::test]
+async fn killed_under_load_on_sqlite() {
+    killed(Engine::Sqlite).await;
+}
+
+#[actix_web::test]
+async fn killed_under_load_on_postgres() {
+    killed(Engine::Postgres).await;
+}
