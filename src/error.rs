@@ -152,5 +152,6 @@ codes! {
     HeadersTooLarge = "headers_too_large", 431, "Tiêu đề yêu cầu quá lớn", "The request headers are too large";
     Internal = "internal", 500, "Lỗi nội bộ", "Internal error";
     Busy = "busy", 503, "Hệ thống đang bận, hãy thử lại sau", "Busy; try again later";
+    OutcomeUnknown = "outcome_unknown", 503, "Chưa rõ đã ghi hay chưa; gửi lại với cùng Idempotency-Key hoặc If-Match là an toàn", "Whether it was recorded is not known; sending it again with the same Idempotency-Key or If-Match is safe";
     StorageFull = "storage_full", 507, "Hết chỗ lưu trữ", "Storage is full";
 }

@@ -223,11 +223,18 @@ fn possible(path: &str, operation: &Operation, has_body: bool) -> Vec<Code> {
         codes.extend([Code::RequestTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType, Code::InvalidValue]);
     }
     match operation.call {
-        Call::Create => codes.extend([Code::AlreadyExists, Code::NotFound, Code::InvalidValue, Code::StorageFull]),
+        Call::Create => codes.extend([
+            Code::AlreadyExists,
+            Code::NotFound,
+            Code::InvalidValue,
+            Code::OutcomeUnknown,
+            Code::StorageFull,
+        ]),
         Call::Change => codes.extend([
             Code::InvalidTransition,
             Code::PreconditionFailed,
             Code::PreconditionRequired,
+            Code::OutcomeUnknown,
             Code::StorageFull,
         ]),
         Call::Compute => codes.push(Code::NotFound),

@@ -38,11 +38,11 @@ fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
     }
 }
 
-fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
+pub(super) fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
     sqlx_error(error)?.as_database_error()
 }
 
-fn by_database(error: &dyn sqlx::error::DatabaseError) -> Code {
+pub(super) fn by_database(error: &dyn sqlx::error::DatabaseError) -> Code {
     match error.kind() {
         ErrorKind::UniqueViolation => return Code::AlreadyExists,
         // The trigger that stands before each unique key on SQLite (`migration/src/audited.rs`).

@@ -6,7 +6,7 @@
 //! the group; on PostgreSQL each request has its own transaction and a sealer gives positions after
 //! the commit. Both stand behind the same calls.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use crate::error::{Code, Error};
 pub mod constraint;
 pub mod document;
 pub mod event;
+mod fate;
 mod held;
 pub mod idempotency;
 pub mod list;
@@ -95,12 +96,13 @@ impl Snapshot {
 pub struct WriteTx<'a> {
     conn: held::WriteConn<'a>,
     context: &'a Context,
-    events: AtomicUsize,
+    /// The first event: stands in the log if and only if the transaction is committed.
+    event: OnceLock<Uuid>,
 }
 
 impl<'a> WriteTx<'a> {
     fn new(conn: &'a DatabaseTransaction, context: &'a Context) -> Self {
-        Self { conn: held::WriteConn::new(conn), context, events: AtomicUsize::new(0) }
+        Self { conn: held::WriteConn::new(conn), context, event: OnceLock::new() }
     }
 
     /// The connection to hand to a `store` function.
@@ -137,15 +139,15 @@ impl<'a> WriteTx<'a> {
         Ok(())
     }
 
-    fn count_event(&self) {
-        self.events.fetch_add(1, Ordering::Relaxed);
+    fn wrote(&self, event: Uuid) {
+        self.event.get_or_init(|| event);
     }
 
     /// Runs the closure and sends the rest of what it wrote. A closure that says `Changed` must have written an event.
     async fn run<T>(&self, f: &impl AsyncFn(&Self) -> Result<Outcome<T>, Error>) -> Result<Outcome<T>, Error> {
         let outcome = f(self).await?;
         if let Outcome::Changed(_) = outcome {
-            if self.events.load(Ordering::Relaxed) == 0 {
+            if self.event.get().is_none() {
                 return Err(Error::internal("a change was recorded without an event"));
             }
             self.conn.send().await.map_err(constraint::translate)?;

@@ -1,7 +1,7 @@
 //! The production engine: a transaction a request, and a sealer that gives positions afterwards.
 //!
 //! Any replica may seal; the lock on the head row is the election. A transaction is tried again
-//! on 40001 and 40P01 only, and only if COMMIT was not sent.
+//! on 40001 and 40P01, and after COMMIT only once it is certain that it did not happen.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,11 @@ use sea_orm::{
     TransactionTrait,
 };
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use migration::{Migrator, MigratorTrait};
 
+use super::fate::{self, Fate};
 use super::{Context, Outcome, WriteTx, constraint, search, timed_out};
 use crate::error::Error;
 use crate::log::seal;
@@ -25,6 +27,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 const UNASKED: Duration = Duration::from_millis(250);
 /// The advisory lock under which migrations run; any fixed number does.
 const MIGRATION_LOCK: i64 = 0x7468_6964_7561;
+
+/// A transaction that is still open, what it did, and its first event.
+type Attempt<T> = (DatabaseTransaction, Outcome<T>, Option<Uuid>);
 
 #[derive(Clone)]
 pub(super) struct Postgres {
@@ -70,13 +75,15 @@ impl Postgres {
                     attempt += 1;
                 }
                 Err(error) => return Err(error),
-                Ok((conn, Outcome::Changed(value))) => {
-                    // Outside the time limit and never tried again: once COMMIT is sent, it may have happened.
-                    conn.commit().await.map_err(constraint::translate)?;
-                    self.wake.notify_one();
-                    return Ok(value);
+                Ok((conn, Outcome::Changed(value), event)) => {
+                    // Outside the time limit: once COMMIT is sent, it may have happened.
+                    match (self.commit(conn, event).await?, attempt < ATTEMPTS) {
+                        (Fate::Committed, _) => return Ok(value),
+                        (Fate::RolledBack, true) => attempt += 1,
+                        (Fate::RolledBack, false) => return Err(timed_out()),
+                    }
                 }
-                Ok((conn, Outcome::Unchanged(value))) => {
+                Ok((conn, Outcome::Unchanged(value), _)) => {
                     conn.rollback().await.map_err(constraint::translate)?;
                     return Ok(value);
                 }
@@ -84,18 +91,34 @@ impl Postgres {
         }
     }
 
+    /// Sends COMMIT; without an answer, finds out what became of it.
+    async fn commit(&self, conn: DatabaseTransaction, event: Option<Uuid>) -> Result<Fate, Error> {
+        let fate = match (conn.commit().await, event) {
+            (Ok(()), _) => Fate::Committed,
+            (Err(error), Some(event)) if fate::is_open(&error) => {
+                let fate = fate::learn(&self.pool, event).await;
+                tracing::warn!(%error, %event, ?fate, "COMMIT was not answered");
+                fate?
+            }
+            (Err(error), _) => return Err(constraint::translate(error)),
+        };
+        self.wake.notify_one();
+        Ok(fate)
+    }
+
     /// Runs the closure once; the transaction is still open afterwards, unless it failed.
-    async fn attempt<T, F>(&self, context: &Context, f: &F) -> Result<(DatabaseTransaction, Outcome<T>), Error>
+    async fn attempt<T, F>(&self, context: &Context, f: &F) -> Result<Attempt<T>, Error>
     where
         F: AsyncFn(&WriteTx<'_>) -> Result<Outcome<T>, Error>,
     {
         let conn = self.pool.begin().await.map_err(constraint::translate)?;
         let outcome = {
             let tx = WriteTx::new(&conn, context);
-            tokio::time::timeout(LIMIT, tx.run(f)).await.unwrap_or_else(|_| Err(timed_out()))
+            let outcome = tokio::time::timeout(LIMIT, tx.run(f)).await.unwrap_or_else(|_| Err(timed_out()));
+            outcome.map(|outcome| (outcome, tx.event.get().copied()))
         };
         match outcome {
-            Ok(outcome) => Ok((conn, outcome)),
+            Ok((outcome, event)) => Ok((conn, outcome, event)),
             Err(error) => {
                 // The error that ended the closure matters more than a failing rollback.
                 let _ = conn.rollback().await;

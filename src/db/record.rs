@@ -184,7 +184,7 @@ impl WriteTx<'_> {
         let unsealed = Unsealed { event_id, version, tip: &tip, leaf: &leaf };
         let mut writes = vec![self.post(record, before.id, event.name, unsealed)];
         writes.extend(disclosures.into_iter().map(|disclosure| self.disclose(event_id, before.id, disclosure)));
-        self.count_event();
+        self.wrote(event_id);
         let row =
             Row { id: before.id, version, tip, commitments, created_at: before.created_at, updated_at: self.at() };
         Ok((row, writes))

@@ -101,7 +101,7 @@ pub fn render(error: &Error, language: Language, trace_id: &str) -> HttpResponse
         Code::Unauthenticated => {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        Code::Busy => {
+        Code::Busy | Code::OutcomeUnknown => {
             response.insert_header((header::RETRY_AFTER, "2"));
         }
         Code::TooManyRequests => {

@@ -3,3 +3,4 @@
 
 mod killed;
 mod load;
+mod unanswered;

@@ -1,6 +1,7 @@
 //! A world for a test: a database of its own, a running service, people with roles.
 
 pub mod campaign;
+pub mod cluster;
 pub mod contract;
 pub mod database;
 pub mod demo;
@@ -8,6 +9,7 @@ pub mod forge;
 pub mod http;
 pub mod issuer;
 pub mod program;
+pub mod proxy;
 pub mod watch;
 
 use std::time::Duration;

@@ -1,0 +1,135 @@
+//! A PostgreSQL server of a test's own, which may be stopped, killed and starved.
+
+use std::io::Write as _;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait as _, Database as Sea};
+
+use super::watch::{LONGEST, ended, signal, watch};
+use super::{Running, free_address};
+
+pub struct Cluster {
+    programs: PathBuf,
+    data: PathBuf,
+    port: String,
+    settings: Vec<String>,
+    server: Option<Running>,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A killed postmaster would leave its children behind.
+        if let Some(mut server) = self.server.take().filter(|_| !std::thread::panicking()) {
+            signal(&server.0, "QUIT");
+            ended(&mut server.0);
+        } else if let Some(server) = self.server.take() {
+            signal(&server.0, "QUIT");
+        }
+    }
+}
+
+impl Cluster {
+    /// In this directory, with these settings; nothing if PostgreSQL's programs are not here and need not be.
+    pub fn create(directory: &Path, settings: &[&str]) -> Option<Self> {
+        watch(LONGEST);
+        let required = std::env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
+        let Some(programs) = programs() else {
+            assert!(!required, "REQUIRE_POSTGRES=1, but initdb and postgres are not found");
+            let _ =
+                writeln!(std::io::stderr(), "no server of its own for this test: initdb and postgres are not found");
+            return None;
+        };
+        let port = free_address().rsplit(':').next().unwrap().to_owned();
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let cluster = Self { programs, data: directory.join("data"), port, settings, server: None };
+        std::fs::create_dir_all(&cluster.data).unwrap();
+        if let Some((user, group)) = other_user() {
+            for path in [directory, &cluster.data] {
+                chown(path, Some(user), Some(group)).unwrap();
+            }
+        }
+        let mut initdb = cluster.command("initdb");
+        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]);
+        assert!(ended(&mut initdb.arg(&cluster.data).spawn().unwrap()).success(), "initdb");
+        Some(cluster)
+    }
+
+    /// PostgreSQL refuses to run as root.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.current_dir(&self.data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some((user, group)) = other_user() {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    /// Starts the server and waits until it accepts connections.
+    pub async fn start(&mut self) {
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(&self.data).args(["-p", &self.port, "-c", "listen_addresses=127.0.0.1"]);
+        command.arg("-k").arg(&self.data);
+        for setting in &self.settings {
+            command.args(["-c", setting]);
+        }
+        self.server = Some(Running(command.spawn().unwrap()));
+        self.accepts().await;
+    }
+
+    /// Waits until the server accepts connections.
+    pub async fn accepts(&self) {
+        for _ in 0..2400 {
+            if let Ok(admin) = Sea::connect(self.url("postgres")).await {
+                admin.close().await.unwrap();
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the server does not accept connections");
+    }
+
+    /// What `pg_ctl stop -m immediate` (`QUIT`) and `-m fast` (`INT`) do.
+    pub fn stop(&mut self, with: &str) {
+        let mut server = self.server.take().unwrap();
+        signal(&server.0, with);
+        ended(&mut server.0);
+    }
+
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A new database.
+    pub async fn database(&self) -> String {
+        let admin = Sea::connect(self.url("postgres")).await.unwrap();
+        admin.execute_unprepared("CREATE DATABASE thidua").await.unwrap();
+        admin.close().await.unwrap();
+        self.url("thidua")
+    }
+}
+
+/// Where Debian or the path has the server's programs: the newest.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    found.sort();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    found.splice(0..0, std::env::split_paths(&path));
+    found.into_iter().rfind(|directory| directory.join("initdb").exists() && directory.join("postgres").exists())
+}
+
+/// Whom the server runs as if the tests run as root.
+fn other_user() -> Option<(u32, u32)> {
+    let id = |words: &[&str]| -> Option<u32> {
+        let output = Command::new("id").args(words).stderr(Stdio::null()).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    };
+    (id(&["-u"])? == 0).then(|| {
+        let user = ["postgres", "nobody"].into_iter().find_map(|name| Some((id(&["-u", name])?, id(&["-g", name])?)));
+        user.expect("root has a user to run PostgreSQL as")
+    })
+}
