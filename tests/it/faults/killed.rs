@@ -47,7 +47,7 @@ async fn killed(engine: Engine) {
         assert!([503, 409].contains(&refused.status), "{refused:?}");
     }
     let service = program.serve().await;
-    ledger.holds(&program, &database).await;
+    ledger.holds(&program, &database.url, 0).await;
     drop(service);
     database.remove().await;
 }

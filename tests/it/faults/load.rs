@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
+use thidua::db::Db;
 use thidua::log::rebuild;
 
 use crate::support::Answer;
-use crate::support::database::Database;
 use crate::support::program::Program;
 
 /// What one writer knows of one village.
@@ -71,7 +71,8 @@ impl Ledger {
 
     /// Asks for every village again with its key: it is the one that was acknowledged, with every change that was
     /// acknowledged and no other, and as many events as changes.
-    pub async fn holds(&self, program: &Program, database: &Database) {
+    /// `beside`: effects that others than the writers had.
+    pub async fn holds(&self, program: &Program, url: &str, beside: i64) {
         let (mut ids, mut changes) = (HashSet::new(), 0);
         for entry in self.entries.take() {
             let key = &entry.key;
@@ -86,16 +87,16 @@ impl Ledger {
             assert_eq!(version, 1 + i64::from(renamed), "{key}: {now}");
             changes += version;
         }
-        let db = database.connect().await;
+        let db = Db::connect(url).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         let fresh = format!("sqlite://{}", directory.path().join("fresh.db").display());
-        let fresh = thidua::db::Db::connect(&fresh).await.unwrap();
+        let fresh = Db::connect(&fresh).await.unwrap();
         db.settle().await.unwrap();
         let report = rebuild::check(&db, &fresh, |_| {}).await.unwrap();
         assert_eq!(report.differences, Vec::<String>::new());
         assert_eq!(report.set_aside.len(), 0);
         // The administrator's account and grant, then one an effect.
-        assert_eq!(i64::try_from(report.events).unwrap(), changes + 2);
+        assert_eq!(i64::try_from(report.events).unwrap(), changes + beside + 2);
         fresh.close().await;
         db.close().await;
     }

@@ -3,4 +3,5 @@
 
 mod killed;
 mod load;
+mod restarted;
 mod unanswered;
