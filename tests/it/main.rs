@@ -26,6 +26,7 @@ mod log;
 mod nominations;
 mod obligations;
 mod observations;
+mod operations;
 mod readme;
 mod recommendations;
 mod registers;

@@ -58,14 +58,38 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// PostgreSQL refuses to run as root.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
-        command.current_dir(&self.data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut command = self.as_server_user(Command::new(self.programs.join(program)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// PostgreSQL refuses to run as root.
+    fn as_server_user(&self, mut command: Command) -> Command {
+        command.current_dir(&self.data);
         if let Some((user, group)) = other_user() {
             command.uid(user).gid(group);
         }
         command
+    }
+
+    /// A shell of the user whom the server runs as.
+    pub fn shell(&self) -> Command {
+        self.as_server_user(Command::new("bash"))
+    }
+
+    /// Where the server's programs are.
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+
+    /// A new directory of the user whom the server runs as.
+    pub fn directory(&self, path: &Path) -> PathBuf {
+        std::fs::create_dir(path).unwrap();
+        if let Some((user, group)) = other_user() {
+            chown(path, Some(user), Some(group)).unwrap();
+        }
+        path.to_owned()
     }
 
     /// Starts the server and waits until it accepts connections.

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod forge;
 pub mod http;
 pub mod issuer;
+pub mod page;
 pub mod program;
 pub mod proxy;
 pub mod watch;
