@@ -177,10 +177,12 @@ async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<oneshot::Se
         let result = match group {
             Ok(tx) if keepers.is_empty() => tx.rollback().await.map_err(constraint::translate),
             Ok(tx) => commit(tx).await,
-            Err(error) => Err(constraint::translate(error)),
+            // SQLite has rolled everything back by itself, for a fault of the last turn: the others may come again.
+            Err(error) => Err(Error { source: Some(Box::new(error)), ..Error::new(Code::Busy) }),
         };
         if let Err(error) = &result {
             tracing::error!(%error, "a group of writes was not committed");
+            renew(&conn).await;
         }
         for keeper in keepers {
             let answer = match &result {
@@ -188,6 +190,26 @@ async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<oneshot::Se
                 Err(error) => Err(Error::new(error.code)),
             };
             let _ = keeper.send(answer);
+        }
+    }
+}
+
+/// Closes the writer's connection; the pool opens another. SQLite may have ended the transaction itself (a full disk),
+/// which sqlx does not see: it would make the next one a savepoint of a transaction that is not there, and an
+/// acknowledged group might never be committed.
+async fn renew(conn: &DatabaseConnection) {
+    let pool = conn.get_sqlite_connection_pool();
+    while !pool.is_closed() {
+        match pool.acquire().await {
+            Ok(connection) => {
+                // Gone, however it went.
+                let _ = connection.close().await;
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the writer's connection is not renewed yet");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
     }
 }

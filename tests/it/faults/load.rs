@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use thidua::db::Db;
 use thidua::log::rebuild;
@@ -36,6 +37,23 @@ impl Ledger {
         self.refused.borrow().clone()
     }
 
+    /// Waits until so many more writes are acknowledged.
+    pub async fn grows(&self, writes: i64) {
+        let enough = self.acknowledged() + writes;
+        for _ in 0..4000 {
+            if self.acknowledged() >= enough {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the load is no load: {} writes, refused {:?}", self.acknowledged(), self.refused().last());
+    }
+
+    async fn refuse(&self, answer: Answer) {
+        self.refused.borrow_mut().push(answer);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
     /// Registers villages and renames every other, until told that it is over or the connection breaks.
     pub async fn write(&self, program: &Program, writer: &str, over: impl Fn() -> bool) {
         for n in 0.. {
@@ -51,7 +69,7 @@ impl Ledger {
         self.entries.borrow_mut().push(Entry { key: key.clone(), id: None, acknowledged: 0, asked: 1 });
         let made = program.register(&key, &name).await?;
         if made.status != 201 {
-            self.refused.borrow_mut().push(made);
+            self.refuse(made).await;
             return Some(());
         }
         {
@@ -63,7 +81,7 @@ impl Ledger {
             let renamed = program.rename(&made.id(), &made.etag(), &format!("{name} mới")).await?;
             match renamed.status {
                 200 => self.entries.borrow_mut()[index].acknowledged = 2,
-                _ => self.refused.borrow_mut().push(renamed),
+                _ => self.refuse(renamed).await,
             }
         }
         Some(())

@@ -13,22 +13,10 @@ use crate::support::program::Program;
 /// How soon after PostgreSQL accepts connections again a write must succeed.
 const RECOVERY: Duration = Duration::from_secs(5);
 
-/// Waits until so many more writes are acknowledged.
-async fn more(ledger: &Ledger, writes: i64) {
-    let enough = ledger.acknowledged() + writes;
-    for _ in 0..4000 {
-        if ledger.acknowledged() >= enough {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the load is no load: {} writes", ledger.acknowledged());
-}
-
 /// Immediately three times, with a crash recovery each; then with open sessions told to end.
 async fn restart(cluster: &mut Cluster, program: &Program, ledger: &Ledger) {
     for (n, with) in ["QUIT", "QUIT", "QUIT", "INT"].into_iter().enumerate() {
-        more(ledger, 30).await;
+        ledger.grows(30).await;
         cluster.stop(with);
         // Long enough that requests meet a server that is not there.
         tokio::time::sleep(Duration::from_millis(700)).await;
@@ -58,7 +46,7 @@ async fn postgres_restarted_under_load() {
     });
     let restarts = async {
         restart(&mut cluster, &program, &ledger).await;
-        more(&ledger, 30).await;
+        ledger.grows(30).await;
         over.set(true);
     };
     join(join_all(writers), restarts).await;

@@ -57,7 +57,7 @@ async fn slow_commit(world: &World, seconds: u32) {
 async fn wherever_the_line_breaks_the_caller_is_told_what_happened() {
     over_a_line(async |world, proxy| {
         let administrator = world.person(Role::Administrator, None).await;
-        for (n, at) in [Break::BeforeCommit, Break::AtCommit, Break::AfterCommit].into_iter().enumerate() {
+        for (n, at) in [Break::Before, Break::At, Break::After].into_iter().enumerate() {
             let (key, body) = (format!("k{n}"), village(&format!("Bản {n}")));
             proxy.breaks(Whose::Requests, at);
             let made = administrator.create_as("/v1/units", &key, &body).await.is(201);
@@ -85,7 +85,7 @@ async fn a_commit_that_is_still_going_on_is_waited_for() {
     over_a_line(async |world, proxy| {
         let administrator = world.person(Role::Administrator, None).await;
         slow_commit(world, 2).await;
-        proxy.breaks(Whose::Requests, Break::AtCommit);
+        proxy.breaks(Whose::Requests, Break::At);
         let made = administrator.create_as("/v1/units", "k", &village("Bản")).await.is(201);
         assert!(proxy.has_broken());
         assert_eq!(administrator.create_as("/v1/units", "k", &village("Bản")).await.is(201).id(), made.id());
@@ -100,7 +100,7 @@ async fn a_commit_that_ends_too_late_is_not_known_and_safe_to_ask_for_again() {
     over_a_line(async |world, proxy| {
         let administrator = world.person(Role::Administrator, None).await;
         slow_commit(world, 8).await;
-        proxy.breaks(Whose::Requests, Break::AtCommit);
+        proxy.breaks(Whose::Requests, Break::At);
         let answer = administrator.create_as("/v1/units", "k", &village("Bản")).await;
         assert_eq!(answer.header("retry-after"), Some("2"));
         answer.problem(503, "outcome_unknown");
@@ -118,7 +118,7 @@ async fn a_commit_that_the_server_gave_up_is_made_again() {
     over_a_line(async |world, proxy| {
         let administrator = world.person(Role::Administrator, None).await;
         slow_commit(world, 60).await;
-        proxy.breaks(Whose::Requests, Break::AtCommit);
+        proxy.breaks(Whose::Requests, Break::At);
         let raw = world.database.raw().await;
         let end = async {
             let sql = "SELECT count(pg_terminate_backend(pid)) AS ended FROM pg_stat_activity \
@@ -144,7 +144,7 @@ async fn a_commit_that_the_server_gave_up_is_made_again() {
 async fn a_seal_whose_answer_is_lost_is_carried_on() {
     over_a_line(async |world, proxy| {
         let administrator = world.person(Role::Administrator, None).await;
-        for (n, at) in [Break::BeforeCommit, Break::AtCommit, Break::AfterCommit].into_iter().enumerate() {
+        for (n, at) in [Break::Before, Break::At, Break::After].into_iter().enumerate() {
             proxy.breaks(Whose::Sealer, at);
             let made = administrator.create_as("/v1/units", &format!("k{n}"), &village(&format!("Bản {n}"))).await;
             let id = made.is(201).id();

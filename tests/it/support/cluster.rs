@@ -1,6 +1,5 @@
 //! A PostgreSQL server of a test's own, which may be stopped, killed and starved.
 
-use std::io::Write as _;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait as _, Database as Sea};
 
 use super::watch::{LONGEST, ended, signal, watch};
-use super::{Running, free_address};
+use super::{Running, free_address, not_tested, required};
 
 pub struct Cluster {
     programs: PathBuf,
@@ -23,11 +22,8 @@ pub struct Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         // A killed postmaster would leave its children behind.
-        if let Some(mut server) = self.server.take().filter(|_| !std::thread::panicking()) {
-            signal(&server.0, "QUIT");
-            ended(&mut server.0);
-        } else if let Some(server) = self.server.take() {
-            signal(&server.0, "QUIT");
+        if self.lives() {
+            self.stop("QUIT");
         }
     }
 }
@@ -36,11 +32,9 @@ impl Cluster {
     /// In this directory, with these settings; nothing if PostgreSQL's programs are not here and need not be.
     pub fn create(directory: &Path, settings: &[&str]) -> Option<Self> {
         watch(LONGEST);
-        let required = std::env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
         let Some(programs) = programs() else {
-            assert!(!required, "REQUIRE_POSTGRES=1, but initdb and postgres are not found");
-            let _ =
-                writeln!(std::io::stderr(), "no server of its own for this test: initdb and postgres are not found");
+            assert!(!required("REQUIRE_POSTGRES"), "REQUIRE_POSTGRES=1, but initdb and postgres are not found");
+            not_tested("a PostgreSQL of its own", "initdb and postgres are not found");
             return None;
         };
         let port = free_address().rsplit(':').next().unwrap().to_owned();
@@ -53,7 +47,15 @@ impl Cluster {
             }
         }
         let mut initdb = cluster.command("initdb");
-        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]);
+        initdb.args([
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--wal-segsize=1",
+            "-D",
+        ]);
         assert!(ended(&mut initdb.arg(&cluster.data).spawn().unwrap()).success(), "initdb");
         Some(cluster)
     }
@@ -121,6 +123,11 @@ impl Cluster {
         let mut server = self.server.take().unwrap();
         signal(&server.0, with);
         ended(&mut server.0);
+    }
+
+    /// True if the server has not ended by itself.
+    pub fn lives(&mut self) -> bool {
+        self.server.as_mut().is_some_and(|server| server.0.try_wait().unwrap().is_none())
     }
 
     pub fn url(&self, database: &str) -> String {

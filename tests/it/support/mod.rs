@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod contract;
 pub mod database;
 pub mod demo;
+pub mod disk;
 pub mod forge;
 pub mod http;
 pub mod issuer;
@@ -13,6 +14,7 @@ pub mod program;
 pub mod proxy;
 pub mod watch;
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use actix_web::{HttpServer, web};
@@ -68,6 +70,16 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Says in one line, past the test harness's capture, what is not tested here and why.
+pub fn not_tested(what: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "{what} is not tested: {why}");
+}
+
+/// True if the environment says that whatever this stands for must be there.
+pub fn required(name: &str) -> bool {
+    std::env::var(name).is_ok_and(|value| value == "1")
 }
 
 /// An address on which nothing listens.

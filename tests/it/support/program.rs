@@ -11,6 +11,9 @@ use thidua::clock::now;
 use super::watch::ended;
 use super::{AUDIENCE, Answer, ISSUER, Running, free_address};
 
+/// Who calls, in the issuer's words.
+pub const CALLER: &str = "caller";
+
 pub struct Program {
     pub url: String,
     pub base: String,
@@ -36,7 +39,7 @@ impl Program {
         let url = url.to_owned();
         let program = Self { url, base, environment: vec![], directory, listen, key, token, client };
         program.does(&["migrate"]);
-        program.does(&["grant", "--issuer", ISSUER, "--subject", "caller", "--role", "administrator"]);
+        program.does(&["grant", "--issuer", ISSUER, "--subject", CALLER, "--role", "administrator"]);
         program
     }
 
@@ -90,6 +93,11 @@ impl Program {
         self.send(self.client.get(format!("{}{path}", self.base))).await
     }
 
+    /// A request with a body that creates and changes nothing.
+    pub async fn post(&self, path: &str, body: &Value) -> Option<Answer> {
+        self.send(self.client.post(format!("{}{path}", self.base)).json(body)).await
+    }
+
     /// A creating request.
     pub async fn create(&self, path: &str, key: &str, body: &Value) -> Option<Answer> {
         let request = self.client.post(format!("{}{path}", self.base));
@@ -115,7 +123,7 @@ impl Program {
 }
 
 fn signed(key: &SigningKey, iat: i64) -> String {
-    let (iss, aud, sub, jti) = (ISSUER.into(), AUDIENCE.into(), "caller".into(), "j".into());
+    let (iss, aud, sub, jti) = (ISSUER.into(), AUDIENCE.into(), CALLER.into(), "j".into());
     key.sign(&Claims { iss, aud, sub, iat, exp: iat + 86_400, jti, sid: None }).unwrap()
 }
 

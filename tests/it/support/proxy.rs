@@ -7,15 +7,15 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::database::server;
 
-/// Where the line breaks.
+/// Where the line breaks, as seen from COMMIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Break {
     /// COMMIT does not reach the server.
-    BeforeCommit,
+    Before,
     /// COMMIT reaches the server, and nobody waits for its answer.
-    AtCommit,
+    At,
     /// The server has answered COMMIT, and the answer is lost.
-    AfterCommit,
+    After,
 }
 
 /// Whose transactions.
@@ -108,10 +108,10 @@ impl Line {
                             self.server.write_all(&message).await?;
                             continue;
                         };
-                        if at != Break::BeforeCommit {
+                        if at != Break::Before {
                             self.server.write_all(&message).await?;
                         }
-                        if at == Break::AfterCommit {
+                        if at == Break::After {
                             self.answered().await?;
                         }
                         return Ok(());
