@@ -53,8 +53,8 @@ pub(super) fn by_database(error: &dyn sqlx::error::DatabaseError) -> Code {
     match error.code().as_deref() {
         // PostgreSQL: serialization, deadlock, lock not available.
         Some("40001" | "40P01" | "55P03") => Code::Conflict,
-        // PostgreSQL: cancelled, shutting down, too many connections, read only after a switchover.
-        Some("57014" | "57P01" | "57P02" | "57P03" | "53300" | "25006") => Code::Busy,
+        // PostgreSQL: cancelled, shutting down, too many connections, read only after a switchover, idle for too long.
+        Some("57014" | "57P01" | "57P02" | "57P03" | "53300" | "25006" | "25P03") => Code::Busy,
         Some(code) if code.starts_with("08") => Code::Busy,
         // PostgreSQL 53100 disk full; SQLite 13 SQLITE_FULL.
         Some("53100" | "13") => Code::StorageFull,

@@ -31,6 +31,10 @@ const MIGRATION_LOCK: i64 = 0x7468_6964_7561;
 /// A transaction that is still open, what it did, and its first event.
 type Attempt<T> = (DatabaseTransaction, Outcome<T>, Option<Uuid>);
 
+/// What the server itself ends: a statement that nobody may be waiting for any more, and the transaction of a process that
+/// went away without a word, whose locks others wait for. No closure leaves its transaction idle as long as that.
+const LIMITS: [(&str, &str); 2] = [("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")];
+
 #[derive(Clone)]
 pub(super) struct Postgres {
     pool: DatabaseConnection,
@@ -188,7 +192,12 @@ impl Postgres {
 async fn pool(url: &str, connections: u32) -> Result<DatabaseConnection, Error> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(1).sqlx_logging(false).record_stmt_in_spans(false);
-    options.acquire_timeout(Duration::from_secs(2)).statement_timeout(Duration::from_secs(30));
-    options.set_application_name("thidua");
+    options.acquire_timeout(Duration::from_secs(2)).set_application_name("thidua");
+    options.map_sqlx_postgres_opts(|postgres| {
+        let told = postgres.get_options().unwrap_or_default().to_owned();
+        // What the URL says counts.
+        let own = LIMITS.into_iter().filter(|(name, _)| !told.contains(name));
+        postgres.options(own)
+    });
     Database::connect(options).await.map_err(constraint::translate)
 }
