@@ -1,6 +1,7 @@
 //! A world for a test: a database of its own, a running service, people with roles.
 
 pub mod campaign;
+pub mod clock;
 pub mod cluster;
 pub mod contract;
 pub mod database;
