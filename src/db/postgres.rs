@@ -31,9 +31,14 @@ const MIGRATION_LOCK: i64 = 0x7468_6964_7561;
 /// A transaction that is still open, what it did, and its first event.
 type Attempt<T> = (DatabaseTransaction, Outcome<T>, Option<Uuid>);
 
-/// What the server itself ends: a statement that nobody may be waiting for any more, and the transaction of a process that
-/// went away without a word, whose locks others wait for. No closure leaves its transaction idle as long as that.
-const LIMITS: [(&str, &str); 2] = [("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")];
+/// What the server itself ends: a statement that nobody may be waiting for any more, and the session of a machine that
+/// went away without a word, whose locks others wait for.
+const LIMITS: [(&str, &str); 4] = [
+    ("statement_timeout", "30s"),
+    ("tcp_keepalives_idle", "15"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+];
 
 #[derive(Clone)]
 pub(super) struct Postgres {

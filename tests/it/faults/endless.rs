@@ -64,10 +64,15 @@ async fn a_statement_that_takes_too_long_is_ended_by_postgres() {
 }
 
 #[actix_web::test]
-async fn a_transaction_that_its_process_forgot_is_ended_by_postgres() {
+async fn a_session_that_postgres_ends_is_replaced() {
     with("idle_in_transaction_session_timeout]=300ms", async |world| {
         let administrator = world.person(Role::Administrator, None).await;
         let raw = world.database.raw().await;
+        for (limit, value) in [("statement_timeout", "30s"), ("tcp_keepalives_idle", "15")] {
+            let show = Statement::from_string(raw.get_database_backend(), format!("SHOW {limit}"));
+            let row = world.db.reader().conn().query_one_raw(show).await.unwrap().unwrap();
+            assert_eq!(row.try_get_by_index::<String>(0).unwrap(), value, "{limit} is not in the URL");
+        }
         let forgotten = world.db.snapshot().await.unwrap();
         forgotten.conn().execute_unprepared("SELECT 1").await.unwrap();
         assert_eq!(sessions(&raw, "state = 'idle in transaction'").await, 1);
