@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Number, Value};
 
 /// The largest integer that every JSON reader agrees on.
-const MAX_SAFE: i64 = (1 << 53) - 1;
+pub const MAX_SAFE: i64 = (1 << 53) - 1;
 
 /// Why a document has no canonical form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

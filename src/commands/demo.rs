@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::web;
 use clap::Args;
+use migration::{Migrator, MigratorTrait};
 
 use super::serve;
 use crate::auth::Role;
@@ -34,8 +35,12 @@ pub struct DemoArgs {
     #[arg(long, env = "THIDUA_LISTEN", default_value = "127.0.0.1:8080")]
     listen: String,
     /// Starts over: removes what an earlier demonstration wrote there.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "database_url")]
     fresh: bool,
+    /// Another database in place of the embedded one, e.g. `postgres://…`; an empty one, and a directory of its own. Never
+    /// taken from the environment: fictitious data do not get into a service's database by accident.
+    #[arg(long)]
+    database_url: Option<String>,
 }
 
 /// How often somebody who waits hears something.
@@ -45,7 +50,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub async fn run(args: DemoArgs) -> Result<ExitCode, Error> {
     let directory = Directory::open(&args.data_dir, args.fresh)?;
     let signer = directory.signer()?;
-    let db = Db::connect(&directory.database_url()?).await?;
+    let db = match &args.database_url {
+        Some(url) => elsewhere(url, &directory).await?,
+        None => Db::connect(&directory.database_url()?).await?,
+    };
     let shared = prepare(&directory, &signer, db).await?;
     serve::listen(shared, &args.listen, CONNECTIONS, |bound| match directory.tell(&base_url(bound), &signer) {
         Ok(about) => tell(&about),
@@ -54,14 +62,24 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, Error> {
     .await
 }
 
+/// A database that this demonstration began, or an empty one.
+async fn elsewhere(url: &str, directory: &Directory) -> Result<Db, Error> {
+    let db = Db::connect(url).await?;
+    let is_empty = db.pending_migrations().await?.len() == Migrator::migrations().len();
+    if !directory.has_begun() && !is_empty {
+        return Err(Error::internal("--database-url: a demonstration begins in an empty database"));
+    }
+    Ok(db)
+}
+
 /// Migrates, loads the campaign and takes the steps that were not taken yet.
 async fn prepare(directory: &Directory, signer: &Signer, db: Db) -> Result<App, Error> {
+    let script = Script::embedded().map_err(Error::internal)?;
+    let mut journal = Journal::open(&directory.journal()?, &script)?;
     let folder = with_progress(load(&db, signer)).await?;
     // The documentation page may read everything and change nothing.
     let docs = signer.token(Role::Auditor.as_str(), now())?;
     let shared = web::Data::new(Shared::new(db, signer.verifier()?, Limits::default(), Some(docs)).await?);
-    let script = Script::embedded().map_err(Error::internal)?;
-    let mut journal = Journal::open(&directory.journal()?, &script)?;
     if journal.is_complete() && !journal.is_of(&script) {
         eprintln!("demo: the data there were written by another version; --fresh starts over");
     }

@@ -3,8 +3,7 @@
 
 use serde_json::{Value, json};
 
-/// The largest integer that every JSON reader takes exactly; canonical JSON refuses a larger one.
-const EXACT: i64 = 9_007_199_254_740_991;
+use crate::canonical::MAX_SAFE;
 
 /// More characters or items than any one text or list of an answer has: a leaf has 64 KiB, and base64url makes a third
 /// more of it. Whatever a request says has a limit of its own beside the field.
@@ -30,10 +29,10 @@ pub fn complete(value: &mut Value) {
             value["format"] = json!("int64");
         }
         if value["minimum"].is_null() {
-            value["minimum"] = json!(-EXACT);
+            value["minimum"] = json!(-MAX_SAFE);
         }
         if value["maximum"].is_null() {
-            value["maximum"] = json!(EXACT);
+            value["maximum"] = json!(MAX_SAFE);
         }
     }
     match value {
@@ -74,7 +73,7 @@ mod tests {
             json!({ "properties": {
             "id": { "type": ["string", "null"], "format": "uuid", "maxLength": 36 },
             "name": { "type": "string", "maxLength": 5 },
-            "count": { "type": "integer", "format": "int32", "minimum": 0, "maximum": EXACT },
+            "count": { "type": "integer", "format": "int32", "minimum": 0, "maximum": MAX_SAFE },
             "size": { "type": "integer", "format": "int64", "minimum": 0, "maximum": 9 },
         }, "example": { "type": "string", "format": "date" } })
         );

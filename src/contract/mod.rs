@@ -4,6 +4,7 @@
 mod bounds;
 mod examples;
 mod problems;
+mod text;
 
 use serde_json::{Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -11,6 +12,7 @@ use utoipa::openapi::{Components, ContactBuilder, InfoBuilder, LicenseBuilder, O
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::Code;
+use crate::http::headers::LONGEST_TAGS;
 use crate::http::problem::{Problem, ProblemFault};
 use crate::http::{Call, Operation};
 use crate::log::http::EventOrder;
@@ -65,6 +67,7 @@ pub fn finish(openapi: &OpenApi) -> Value {
     document["tags"] = TAGS.iter().map(|(name, about)| json!({ "name": name, "description": about })).collect();
     bounds::complete(&mut document["paths"]);
     bounds::complete(&mut document["components"]);
+    text::complete(&mut document);
     document
 }
 
@@ -206,7 +209,8 @@ fn header_parameters(path: &str, operation: &Operation) -> Vec<Value> {
         }
         Call::Read if has_etag(path) => {
             let description = "ETags of earlier answers; 304 without a body if one of them still holds.";
-            vec![header("If-None-Match", false, description, etag)]
+            let tags = json!({ "type": "string", "maxLength": LONGEST_TAGS, "example": "\"1.0123456789abcdef\"" });
+            vec![header("If-None-Match", false, description, tags)]
         }
         Call::Read | Call::Compute => vec![],
     }

@@ -70,6 +70,11 @@ impl Directory {
         Ok(format!("sqlite://{}", path.display()))
     }
 
+    /// True if a demonstration began here.
+    pub fn has_begun(&self) -> bool {
+        self.file(JOURNAL).exists()
+    }
+
     /// The journal's path; the file is its owner's alone.
     pub fn journal(&self) -> Result<PathBuf, Error> {
         let path = self.file(JOURNAL);

@@ -21,8 +21,8 @@ use crate::text::is_odd_date;
 /// The largest body, in bytes.
 pub const LIMIT: usize = 256 * 1024;
 
-/// The largest integer that every reader of JSON takes exactly, 2^53 - 1.
-const EXACT: f64 = 9_007_199_254_740_991.0;
+/// The largest integer that every reader of JSON takes exactly, among the numbers as they are read.
+const EXACT: f64 = crate::canonical::MAX_SAFE as f64;
 
 /// A body that is well-formed, known in every member, and valid.
 pub struct Body<T> {
@@ -243,6 +243,10 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        // JSON has one kind of number: 177.0 is a whole one.
+        if value.fract() == 0.0 && value.abs() <= EXACT {
+            return Ok((value as i64).into());
+        }
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a number"))
     }
 
@@ -292,6 +296,8 @@ mod tests {
     fn what_is_not_understood_is_refused_with_a_pointer() {
         assert_eq!(code(br#"{"name":"a","count":1,"extra":2}"#).0, Code::UnknownMember);
         assert_eq!(code(br#"{"name":"a","count":"1"}"#), (Code::WrongType, "/count".into()));
+        assert_eq!(code(br#"{"name":"a","count":-1e0}"#), (Code::InvalidValue, "/count".into()));
+        assert_eq!(code(br#"{"name":"a","count":1e20}"#), (Code::InvalidValue, "/count".into()));
         assert_eq!(code(br#"{"name":"a","count":1.5}"#), (Code::WrongType, "/count".into()));
         assert_eq!(code(br#"{"name":"abcd","count":1}"#), (Code::InvalidValue, "/name".into()));
         assert_eq!(code(br#"{"name":"a","count":10}"#), (Code::InvalidValue, "/count".into()));
@@ -307,6 +313,16 @@ mod tests {
         assert_eq!(code(br#"{"name":"a","name":"b","count":1}"#).0, Code::MalformedBody);
         assert_eq!(code(br#"{"name":"a","count":1} x"#).0, Code::MalformedBody);
         assert_eq!(code(b"\xff").0, Code::MalformedBody);
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point_and_is_the_same_request() {
+        let read = |count: &str| read::<Form>(format!("{{\"name\":\"a\",\"count\":{count}}}").as_bytes()).unwrap();
+        for spelt in ["9.0", "9e0", "0.9e1"] {
+            assert_eq!(read(spelt).value.count, 9, "{spelt}");
+            assert_eq!(read(spelt).digest, read("9").digest, "{spelt}");
+        }
+        assert_eq!(read("-0.0").value.count, 0);
     }
 
     #[test]

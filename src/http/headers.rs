@@ -1,4 +1,4 @@
-//! The request headers that make a second call safe: `Idempotency-Key` and `If-Match`.
+//! The request headers that make a second call safe, `Idempotency-Key` and `If-Match`, or cheap, `If-None-Match`.
 
 use std::future::{Ready, ready};
 
@@ -62,6 +62,17 @@ impl FromRequest for IfMatch {
             Ok(Some(tag)) => Ok(Self(version(tag))),
             Err(error) => Err(error),
         })
+    }
+}
+
+/// The longest list of ETags that is looked through, in bytes.
+pub const LONGEST_TAGS: usize = 1000;
+
+/// The representations that the caller has. A tag that is none of ours matches nothing, as RFC 9110 asks.
+pub fn if_none_match(request: &HttpRequest) -> Result<Option<&str>, Error> {
+    match single(request.headers(), "If-None-Match")? {
+        Some(tags) if tags.len() > LONGEST_TAGS => Err(bad("If-None-Match")),
+        tags => Ok(tags),
     }
 }
 

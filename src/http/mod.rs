@@ -136,7 +136,7 @@ pub fn etag(version: i64, body: &str) -> String {
 pub fn found<T: Serialize>(request: &HttpRequest, version: i64, view: &T) -> Result<HttpResponse, Error> {
     let body = serde_json::to_string(view).map_err(Error::internal)?;
     let etag = etag(version, &body);
-    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let known = headers::if_none_match(request)?;
     if known.is_some_and(|known| known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish());
     }

@@ -13,6 +13,7 @@ use super::store::{self, EventRow, Filter, Range};
 use super::{ActorView, EventView, RecordView, seal};
 use crate::auth::policy::permit::ReadEvents;
 use crate::auth::{Permission, Permit, Scope};
+use crate::canonical::MAX_SAFE;
 use crate::clock::parse_rfc3339;
 use crate::error::{Code, Error, Fault};
 use crate::http::page::{Found, Place};
@@ -63,7 +64,7 @@ pub struct EventPage {
 #[into_params(parameter_in = Query)]
 pub struct EventQuery {
     /// Positions greater than this.
-    #[garde(range(min = -1))]
+    #[garde(range(min = -1, max = MAX_SAFE))]
     #[param(minimum = -1)]
     after: Option<i64>,
     /// Of this record.

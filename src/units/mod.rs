@@ -101,8 +101,25 @@ pub struct Dated<T> {
     pub fictitious: bool,
 }
 
+/// The schema of [`Dated<String>`](Dated): a name or a code.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatedText {
+    /// The value, without spaces at its ends.
+    #[schema(min_length = 1, max_length = 200)]
+    pub value: String,
+    /// First day.
+    pub from: NaiveDate,
+    /// Last day; open if absent.
+    pub to: Option<NaiveDate>,
+    /// True for demonstration data: the value is made up, although the unit may be real.
+    #[schema(required = false)]
+    pub fictitious: bool,
+}
+
 /// The schema of [`Dated<Uuid>`](Dated), whose generated name would be that of dated text.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DatedUnit {
     /// The unit.
     pub value: Uuid,
@@ -145,11 +162,11 @@ pub struct UnitDraft {
     /// Official codes; strings, because they have leading zeros.
     #[serde(default)]
     #[garde(length(max = 50))]
-    #[schema(max_items = 50)]
+    #[schema(max_items = 50, value_type = Vec<DatedText>)]
     pub codes: Vec<Dated<String>>,
     /// Names.
     #[garde(length(min = 1, max = 50))]
-    #[schema(min_items = 1, max_items = 50)]
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<DatedText>)]
     pub names: Vec<Dated<String>>,
     /// Kinds.
     #[garde(length(min = 1, max = 50))]

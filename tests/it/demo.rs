@@ -10,7 +10,7 @@ use thidua::auth::Role;
 use thidua::demo::Script;
 
 use crate::both_engines;
-use crate::support::World;
+use crate::support::{Database, Engine, World};
 use crate::support::watch::{LONGEST, stopped, watch};
 
 async fn events(world: &World) -> i64 {
@@ -80,12 +80,17 @@ impl Drop for Running {
 }
 
 impl Running {
+    fn command(directory: &Path, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
+        command.args(["demo", "--listen", "127.0.0.1:0", "--data-dir"]).arg(directory).args(more);
+        command
+    }
+
     pub fn start(directory: &Path, more: &[&str]) -> Self {
         watch(LONGEST);
         let about = directory.join("demo.json");
         let _ = std::fs::remove_file(&about);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
-        command.args(["demo", "--listen", "127.0.0.1:0", "--data-dir"]).arg(directory).args(more);
+        let mut command = Self::command(directory, more);
         let printed = directory.with_extension("printed");
         let file = std::fs::File::create(&printed).unwrap();
         let child = command.env("RUST_LOG", "error").stdout(file).spawn().unwrap();
@@ -167,4 +172,30 @@ async fn the_command_continues_where_it_ended_and_starts_over_when_told() {
     assert_ne!(after.0, before.0, "other records");
     assert!(directory.join("mine.txt").exists(), "what the demo did not write stays");
     running.stop();
+}
+
+#[actix_web::test]
+async fn another_database_is_taken_if_it_is_empty_or_this_demonstration_began_it() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let Some(database) = Database::empty(engine).await else { continue };
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("data");
+        let elsewhere = ["--database-url", &database.url];
+        let running = Running::start(&directory, &elsewhere);
+        let first = state(&about(&directory)).await;
+        running.stop();
+        assert!(!directory.join("thidua.db").exists());
+
+        let running = Running::start(&directory, &elsewhere);
+        assert_eq!(state(&about(&directory)).await, first, "it continues");
+        running.stop();
+
+        let refused = Running::command(&scratch.path().join("other"), &elsewhere).output().unwrap();
+        assert!(!refused.status.success());
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.contains("begins in an empty database"), "{told}");
+        let over = Running::command(&directory, &["--fresh", elsewhere[0], elsewhere[1]]).output().unwrap();
+        assert!(!over.status.success(), "what is elsewhere is never thrown away");
+        database.remove().await;
+    }
 }
