@@ -5,6 +5,7 @@ mod support;
 mod access;
 mod activities;
 mod attestations;
+mod breaking;
 mod campaigns;
 mod commands;
 mod containers;
