@@ -10,8 +10,8 @@ use thidua::auth::Role;
 use thidua::demo::Script;
 
 use crate::both_engines;
-use crate::support::{Database, Engine, World};
 use crate::support::watch::{LONGEST, stopped, watch};
+use crate::support::{Database, Engine, World};
 
 async fn events(world: &World) -> i64 {
     world.somebody("auditor").get("/v1/events?limit=1").await.is(200).json()["size"].as_i64().unwrap()
