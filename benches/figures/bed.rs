@@ -177,5 +177,5 @@ impl Prepared {
 
 /// A revocation: a write that reads nothing but who calls.
 pub fn revocation() -> Value {
-    json!({ "jti": "c0ffee00-0000-4000-8000-000000000000", "reason": "Mất máy tính", "expires_at": "2999-01-01T00:00:00Z" })
+    json!({ "jti": "c0ffee00-0000-4000-8000-000000000000", "reason": "Mất máy tính", "expires_at": "2200-01-01T00:00:00Z" })
 }

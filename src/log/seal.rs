@@ -12,19 +12,19 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, Statement, Value as SqlValue};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, Statement};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::store::leaf_bytes;
 use crate::canonical::canonical;
 use crate::clock;
-use crate::db::constraint::{placeholders, translate};
+use crate::db::constraint::translate;
 use crate::db::event::leaf_hash;
 use crate::error::Error;
 
 /// Rows moved at a time.
-const BATCH: usize = 500;
+const BATCH: usize = 4000;
 
 /// What to do while another sealer holds the head.
 #[derive(Clone, Copy)]
@@ -39,16 +39,8 @@ pub enum Lock {
 struct InboxRow {
     inbox_id: i64,
     event_id: Uuid,
-    stream_type: String,
     stream_id: Uuid,
     stream_ver: i64,
-    event_type: String,
-    actor_id: Option<Uuid>,
-    unit_id: Option<Uuid>,
-    scope_id: Option<Uuid>,
-    corr_id: Option<String>,
-    at: i64,
-    day: chrono::NaiveDate,
     /// As bytes: SQLite keeps text that is no UTF-8.
     leaf: Vec<u8>,
     leaf_hash: Vec<u8>,
@@ -125,7 +117,7 @@ async fn seal_batch(conn: &DatabaseTransaction, after: i64) -> Result<Option<i64
             good.push(row);
         }
     }
-    append(conn, good).await?;
+    append(conn, &good).await?;
     // After the good ones: of two events of one version the second is only superfluous once the first is sealed.
     for row in bad {
         if !set_aside(conn, &row).await? {
@@ -140,8 +132,7 @@ async fn seal_batch(conn: &DatabaseTransaction, after: i64) -> Result<Option<i64
 async fn read_inbox(conn: &DatabaseTransaction, after: i64) -> Result<Vec<InboxRow>, Error> {
     let leaf = leaf_bytes(conn.get_database_backend());
     let sql = format!(
-        "SELECT i.inbox_id, i.event_id, i.stream_type, i.stream_id, i.stream_ver, i.event_type, i.actor_id, i.unit_id, \
-         i.scope_id, i.corr_id, i.at, i.day, {leaf} AS leaf, i.leaf_hash, i.true_to_leaf, \
+        "SELECT i.inbox_id, i.event_id, i.stream_id, i.stream_ver, {leaf} AS leaf, i.leaf_hash, i.true_to_leaf, \
          EXISTS (SELECT 1 FROM audit_event e WHERE e.stream_id = i.stream_id AND e.stream_ver >= i.stream_ver) \
          OR EXISTS (SELECT 1 FROM audit_event e WHERE e.event_id = i.event_id) AS stale \
          FROM audit_inbox i WHERE i.inbox_id > {after} ORDER BY i.inbox_id LIMIT {BATCH}"
@@ -150,51 +141,30 @@ async fn read_inbox(conn: &DatabaseTransaction, after: i64) -> Result<Vec<InboxR
     InboxRow::find_by_statement(statement).all(conn).await.map_err(translate)
 }
 
-async fn append(conn: &DatabaseTransaction, rows: Vec<InboxRow>) -> Result<(), Error> {
-    const COLUMNS: usize = 14;
+/// What was read and found good moves by its number, without coming back from here: the database copies it.
+async fn append(conn: &DatabaseTransaction, rows: &[InboxRow]) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    let backend = conn.get_database_backend();
-    let sealed_at = clock::now();
-    let size = size(conn).await?;
-    let mut groups = Vec::with_capacity(rows.len());
-    let mut values: Vec<SqlValue> = Vec::with_capacity(rows.len() * COLUMNS);
-    let next = size + i64::try_from(rows.len()).map_err(Error::internal)?;
-    let ids: Vec<SqlValue> = rows.iter().map(|row| row.inbox_id.into()).collect();
-    for (position, row) in (size..).zip(rows) {
-        let leaf = row.text()?.to_owned();
-        groups.push(format!("({})", placeholders(backend, values.len() + 1, COLUMNS)));
-        values.extend::<[SqlValue; COLUMNS]>([
-            position.into(),
-            row.event_id.into(),
-            row.stream_type.into(),
-            row.stream_id.into(),
-            row.stream_ver.into(),
-            row.event_type.into(),
-            row.actor_id.into(),
-            row.unit_id.into(),
-            row.scope_id.into(),
-            row.corr_id.into(),
-            row.at.into(),
-            row.day.into(),
-            sealed_at.into(),
-            leaf.into(),
-        ]);
-    }
-    let sql = format!(
+    let run =
+        async |sql: String| conn.execute_unprepared(&sql).await.map(|done| done.rows_affected()).map_err(translate);
+    let (size, sealed_at) = (size(conn).await?, clock::now());
+    let number = u64::try_from(rows.len()).map_err(Error::internal)?;
+    let ids = rows.iter().map(|row| row.inbox_id.to_string()).collect::<Vec<_>>().join(", ");
+    let copied = run(format!(
         "INSERT INTO audit_event (seq, event_id, stream_type, stream_id, stream_ver, event_type, actor_id, unit_id, \
-         scope_id, corr_id, at, day, sealed_at, leaf) VALUES {}",
-        groups.join(", ")
-    );
-    conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(translate)?;
-    let sql = format!("UPDATE audit_head SET size = {next} WHERE log_id = 1 AND size = {size}");
-    let moved = conn.execute_raw(Statement::from_string(backend, sql)).await.map_err(translate)?;
-    if moved.rows_affected() != 1 {
-        return Err(Error::internal("the head moved during a seal"));
+         scope_id, corr_id, at, day, sealed_at, leaf) \
+         SELECT {size} + row_number() OVER (ORDER BY inbox_id) - 1, event_id, stream_type, stream_id, stream_ver, \
+         event_type, actor_id, unit_id, scope_id, corr_id, at, day, {sealed_at}, leaf \
+         FROM audit_inbox WHERE inbox_id IN ({ids})"
+    ));
+    let copied = copied.await?;
+    let moved = run(format!("UPDATE audit_head SET size = size + {number} WHERE log_id = 1 AND size = {size}")).await?;
+    let taken = run(format!("DELETE FROM audit_inbox WHERE inbox_id IN ({ids})")).await?;
+    if (copied, moved, taken) != (number, 1, number) {
+        return Err(Error::internal("the inbox or the head moved during a seal"));
     }
-    let sql = format!("DELETE FROM audit_inbox WHERE inbox_id IN ({})", placeholders(backend, 1, ids.len()));
-    conn.execute_raw(Statement::from_sql_and_values(backend, sql, ids)).await.map(drop).map_err(translate)
+    Ok(())
 }
 
 /// Moves a row to quarantine, where it is kept. False: the database refuses, because a row stands on the event.

@@ -82,6 +82,9 @@ pub struct Times {
 
 const SECOND: Micros = 1_000_000;
 
+/// From then on microseconds are no exact number in JSON: 2^53 - 1, on 5 June 2255.
+const FARTHEST: Micros = (1 << 53) - 1;
+
 impl RevocationDraft {
     /// Refuses what cannot be. `longest_life` is how many seconds a token that was issued by now can still be accepted.
     pub fn times(&self, at: Micros, longest_life: i64) -> Result<Times, Error> {
@@ -124,6 +127,13 @@ fn time(text: Option<&str>, pointer: &str) -> Result<Option<Micros>, Error> {
     let Some(text) = text else { return Ok(None) };
     let time = parse_rfc3339(text);
     let time = time.ok_or_else(|| Error::invalid(pointer, "không phải thời điểm RFC 3339", "is no RFC 3339 time"))?;
+    if time.unsigned_abs() > FARTHEST.unsigned_abs() {
+        return Err(Error::invalid(
+            pointer,
+            "phải từ năm 1685 đến năm 2254",
+            "must lie between the years 1685 and 2254",
+        ));
+    }
     Ok(Some(time))
 }
 

@@ -141,7 +141,12 @@ pub fn put(mut body: Value, pointer: &str, value: &Value) -> (Value, String) {
         };
         place.push_str(&format!("/{part}"));
         here = match here {
-            Value::Array(items) => &mut items[0],
+            Value::Array(items) => {
+                if items.is_empty() {
+                    items.push(json!({}));
+                }
+                &mut items[0]
+            }
             other => &mut other[part.as_str()],
         };
     }
