@@ -35,9 +35,11 @@ pub(super) async fn learn(pool: &DatabaseConnection, event: Uuid) -> Result<Fate
     let learnt = async {
         let mut horizon = None;
         loop {
-            // Whoever restarts refuses connections for a while.
-            if let Ok(Some(fate)) = ask(pool, event, &mut horizon).await {
-                return fate;
+            match ask(pool, event, &mut horizon).await {
+                Ok(Some(fate)) => return fate,
+                Ok(None) => {}
+                // A server that restarts refuses connections for a while, and may give ids anew afterwards.
+                Err(_) => horizon = None,
             }
             tokio::time::sleep(PAUSE).await;
         }
