@@ -17,6 +17,7 @@ mod engines;
 mod every_operation;
 mod faults;
 mod figures;
+mod fuzzing;
 mod generated;
 mod guard;
 mod initiatives;
