@@ -1,7 +1,7 @@
 """Schemathesis with all checks, as each role, on both engines, against the demonstration's data: no finding, or failure.
 
-FIRE_EXAMPLES   cases an operation in the fuzzing and stateful phases
-FIRE_SECONDS    goes on with more of them until so many seconds are over, each role
+FIRE_EXAMPLES   cases an operation in the fuzzing and stateful phases; 3 if not said
+FIRE_SECONDS    so many seconds in all, each role: what is left after the other phases goes into fuzzing
 FIRE_ROLES      which roles call
 FIRE_SEED       another one finds other things
 """
