@@ -45,8 +45,9 @@ pub fn cursor(data: &[u8]) {
     if let Some(other) = changed(&next, head[16], head[17]) {
         assert_eq!(read(&other, filters), None, "{other} for {next}");
     }
+    // With a secret that has signed nothing: a fuzzer that sees what is compared soon repeats a cursor from above.
     if let Ok(text) = std::str::from_utf8(data) {
-        assert_eq!(read(text, ""), None, "nobody signed {text}");
+        assert!(Cursors::new(&[9; 32]).slice(Some(text), None, "").is_err(), "nobody signed {text}");
     }
 }
 
