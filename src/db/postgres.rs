@@ -23,6 +23,9 @@ use crate::log::seal;
 const CONNECTIONS: u32 = 16;
 const ATTEMPTS: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(10);
+/// Between two seals: what is committed meanwhile goes together, since a seal costs about as much for one event as for
+/// fifty. Whoever reads does not wait for it ([`Postgres::settle`]).
+const GATHER: Duration = Duration::from_millis(40);
 /// How often a sealer looks without being woken: another replica may have died before sealing.
 const UNASKED: Duration = Duration::from_millis(250);
 /// The advisory lock under which migrations run; any fixed number does.
@@ -52,12 +55,9 @@ pub(super) struct Postgres {
 impl Postgres {
     pub(super) async fn connect(url: &str) -> Result<Self, Error> {
         let connections = if cfg!(test) { 4 } else { CONNECTIONS };
-        Ok(Self {
-            pool: pool(url, connections).await?,
-            sealer: pool(url, 1).await?,
-            wake: Arc::new(Notify::new()),
-            stop: Arc::new(Notify::new()),
-        })
+        // Each opens its first connection, which takes a while with TLS.
+        let (pool, sealer) = tokio::try_join!(pool(url, connections), pool(url, 1))?;
+        Ok(Self { pool, sealer, wake: Arc::new(Notify::new()), stop: Arc::new(Notify::new()) })
     }
 
     pub(super) fn pool(&self) -> DatabaseConnection {
@@ -162,6 +162,7 @@ impl Postgres {
                 if let Err(error) = this.seal(seal::Lock::Skip).await {
                     tracing::warn!(%error, "sealing failed; trying again");
                 }
+                tokio::time::sleep(GATHER).await;
             }
         });
     }

@@ -163,17 +163,26 @@ async fn begin(conn: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> 
 
 /// The writer: takes a waiting request, opens a group, serves whoever else waits, commits.
 async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<oneshot::Sender<Turn>>, most: usize) {
-    while let Some(first) = waiting.recv().await {
+    let mut next = None;
+    loop {
+        // Whoever was next when a group failed is the first of another.
+        if next.is_none() {
+            next = waiting.recv().await;
+        }
+        if next.is_none() {
+            return;
+        }
         let tx = match begin(&conn).await {
             Ok(tx) => tx,
             Err(error) => {
                 tracing::error!(%error, "the writer could not begin");
                 // The waiting request sees its sender dropped and answers 503.
+                next = None;
                 continue;
             }
         };
         let mut keepers = Vec::new();
-        let group = serve_group(tx, first, &mut waiting, &mut keepers, most).await;
+        let group = serve_group(tx, &mut next, &mut waiting, &mut keepers, most).await;
         let result = match group {
             Ok(tx) if keepers.is_empty() => tx.rollback().await.map_err(constraint::translate),
             Ok(tx) => commit(tx).await,
@@ -221,24 +230,23 @@ async fn commit(tx: DatabaseTransaction) -> Result<(), Error> {
 
 async fn serve_group(
     mut tx: DatabaseTransaction,
-    first: oneshot::Sender<Turn>,
+    next: &mut Option<oneshot::Sender<Turn>>,
     waiting: &mut mpsc::Receiver<oneshot::Sender<Turn>>,
     keepers: &mut Vec<oneshot::Sender<Result<(), Error>>>,
     most: usize,
 ) -> Result<DatabaseTransaction, DbErr> {
-    let mut next = Some(first);
     let mut served = 0;
     tx.execute_unprepared("SAVEPOINT turn").await?;
-    while let Some(lend) = next {
+    while let Some(lend) = next.take() {
         let (home, returned) = oneshot::channel();
         // If the request is gone, the failed send drops the turn, which comes home at once.
         let _ = lend.send(Turn { conn: Some(tx), home: Some(home) });
         let returned = returned.await.map_err(|_| DbErr::Custom("a turn was lost".into()))?;
         tx = returned.conn;
         served += 1;
-        next = if served < most { waiting.try_recv().ok() } else { None };
+        *next = if served < most { waiting.try_recv().ok() } else { None };
         // One trip to the database's thread, not two or three.
-        let script = match (&returned.keep, &next) {
+        let script = match (&returned.keep, &*next) {
             (Some(_), Some(_)) => "RELEASE turn; SAVEPOINT turn",
             (Some(_), None) => "RELEASE turn",
             (None, Some(_)) => "ROLLBACK TO turn",
