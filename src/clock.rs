@@ -19,6 +19,7 @@ pub fn now() -> Micros {
 }
 
 /// Measures how long something takes.
+#[derive(Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use serde_json::{Value, json};
+use thidua::clock::Stopwatch;
 
 pub const ISSUER: &str = "https://issuer.example";
 pub const AUDIENCE: &str = "thidua";
@@ -139,7 +140,7 @@ impl Bed {
         command.env("THIDUA_RATE_PER_ADDRESS", "0").env("THIDUA_RATE_PER_CALLER", "0");
         command.env("THIDUA_LISTEN", &address).envs(more.iter().copied()).stdout(Stdio::null());
         command.env("RUST_LOG", "error");
-        let began = Instant::now();
+        let began = Stopwatch::start();
         let running = Running(command.spawn().unwrap());
         while began.elapsed() < Duration::from_secs(60) {
             if super::load::status(&address, "/readyz").await == Some(200) {

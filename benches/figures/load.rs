@@ -1,8 +1,9 @@
 //! A load of keep-alive connections that costs little itself: requests are bytes, answers are read up to their length.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use thidua::clock::Stopwatch;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -85,7 +86,7 @@ pub async fn run(
     expected: u16,
     request: impl Fn() -> Vec<u8> + Clone + Send + 'static,
 ) -> Load {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let workers: Vec<_> = (0..clients)
         .map(|_| {
             let (address, request) = (address.to_owned(), request.clone());
@@ -93,7 +94,7 @@ pub async fn run(
                 let mut client = Client::connect(&address).await.unwrap();
                 let mut latencies = Vec::new();
                 while began.elapsed() < time {
-                    let sent = Instant::now();
+                    let sent = Stopwatch::start();
                     let (status, body) = client.ask(&request()).await.unwrap();
                     assert_eq!(status, expected, "{}", String::from_utf8_lossy(body));
                     latencies.push(u64::try_from(sent.elapsed().as_micros()).unwrap());

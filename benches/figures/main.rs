@@ -42,7 +42,7 @@ enum What {
     Start,
     /// A rival that the others start.
     #[command(hide = true)]
-    Rival(rival::RivalArgs),
+    Rival(Box<rival::RivalArgs>),
 }
 
 /// How long and how often.
@@ -59,7 +59,7 @@ struct Rounds {
 fn main() {
     let args = Args::parse();
     if let What::Rival(rival) = args.what {
-        rival::run(rival);
+        rival::run(*rival);
         return;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

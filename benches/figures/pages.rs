@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, QueryResult, Statement};
 
 use crate::bed::{self, Bed, Prepared};
 use crate::{load, middle};
@@ -23,7 +23,9 @@ pub async fn run(activities: u64) {
                 _ => bed::create(&format!("thidua_figures_{name}"), None).await,
             };
             let prepared = bed.prepare(&url).await;
-            let conn = Database::connect(&url).await.unwrap();
+            let mut options = ConnectOptions::new(&url);
+            options.max_connections(1).sqlx_logging(false);
+            let conn = Database::connect(options).await.unwrap();
             grow(&bed, &prepared, &conn, number).await;
             conn.close().await.unwrap();
             databases.push(prepared);
@@ -102,10 +104,13 @@ async fn grow_postgres(conn: &DatabaseConnection, number: u64) {
 
 async fn grow_sqlite(conn: &DatabaseConnection, number: u64) {
     let backend = conn.get_database_backend();
-    let sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('activity', 'audit_event', 'audit_head')";
+    // Guards and indexes are put back afterwards; nothing else uses the file meanwhile.
+    let sql = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'index') AND sql IS NOT NULL \
+               AND tbl_name IN ('activity', 'audit_event', 'audit_head')";
     let rows = conn.query_all_raw(Statement::from_string(backend, sql)).await.unwrap();
-    let triggers: Vec<(String, String)> =
-        rows.iter().map(|row| (row.try_get("", "name").unwrap(), row.try_get("", "sql").unwrap())).collect();
+    let text = |row: &QueryResult, name: &str| row.try_get::<String>("", name).unwrap();
+    let set_aside: Vec<[String; 3]> =
+        rows.iter().map(|row| [text(row, "type"), text(row, "name"), text(row, "sql")]).collect();
     let unit = "(SELECT id FROM ranked WHERE rank = n % (SELECT count(*) FROM ranked))";
     let ranked = "ranked AS MATERIALIZED (SELECT id, row_number() OVER () - 1 AS rank FROM unit)";
     let numbers = |last: u64| format!("numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {last})");
@@ -138,10 +143,12 @@ async fn grow_sqlite(conn: &DatabaseConnection, number: u64) {
         "WITH RECURSIVE {}, {ranked}, {one} INSERT INTO audit_event ({names}) SELECT {values} FROM numbers, x",
         numbers(events)
     );
-    let drops = triggers.iter().map(|(name, _)| format!("DROP TRIGGER {name}"));
+    let fast = ["PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -1000000"];
+    let drops = set_aside.iter().map(|[kind, name, _]| format!("DROP {kind} {name}"));
     let work = [activities, events_sql, format!("UPDATE audit_head SET size = size + {events}")];
-    let again = triggers.iter().map(|(_, sql)| sql.clone());
-    for sql in drops.chain(work).chain(again).chain(["ANALYZE".to_owned()]) {
+    let again = set_aside.iter().map(|[_, _, sql]| sql.clone());
+    let last = ["ANALYZE", "PRAGMA journal_mode = WAL"].map(str::to_owned);
+    for sql in fast.map(str::to_owned).into_iter().chain(drops).chain(work).chain(again).chain(last) {
         conn.execute_unprepared(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 }

@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
+use thidua::clock::Stopwatch;
+
 use crate::bed::{self, Bed, Running};
 use crate::{load, middle};
 
@@ -59,7 +61,7 @@ fn demo(bed: &Bed) {
     for what in ["new", "again"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
         command.args(["demo", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&directory).env("RUST_LOG", "error");
-        let began = std::time::Instant::now();
+        let began = Stopwatch::start();
         let mut running = Running(command.stdout(std::process::Stdio::piped()).spawn().unwrap());
         let lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
         let served = lines.map_while(Result::ok).any(|line| line.starts_with("docs URL"));
