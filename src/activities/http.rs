@@ -201,6 +201,7 @@ pub async fn report_activity(
         permit.require(&place)?;
         fits(tx, draft.campaign, &place, &draft.content, today).await?;
         let row = store::report(tx, draft).await?;
+        // No step of a draft is one that a closed register stands in the way of.
         created(
             format!("/v1/activities/{}", row.id),
             row.version,

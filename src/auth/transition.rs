@@ -59,7 +59,7 @@ pub fn take<'t, S: Copy + PartialEq>(
             caller.require(step.permission, record.place)?;
             Err(Code::Forbidden.into())
         }
-        Some(code) => Err(Error::new(code).member("allowed_actions", allowed(table, caller, record))),
+        Some(code) => Err(code.into()),
     }
 }
 

@@ -205,6 +205,19 @@ mod tests {
     }
 
     #[test]
+    fn names_use_every_vietnamese_letter() {
+        let mut names = String::new();
+        for step in &Script::embedded().unwrap().steps {
+            let body = &step.body;
+            let givers = body["content"]["resources"].as_array().into_iter().flatten().map(|line| &line["giver_name"]);
+            givers.chain([&body["label"], &body["names"]]).for_each(|name| texts(name, &mut names));
+        }
+        let names = names.to_lowercase();
+        let missing: String = letters().into_iter().filter(|c| c.is_lowercase() && !names.contains(*c)).collect();
+        assert_eq!(missing, "");
+    }
+
+    #[test]
     fn the_demo_writes_every_vietnamese_letter() {
         let mut written = String::new();
         Script::embedded().unwrap().steps.iter().for_each(|step| texts(&step.body, &mut written));

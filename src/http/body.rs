@@ -146,10 +146,15 @@ fn unreadable(text: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
+/// JSON Pointer, RFC 6901.
+fn step_into(pointer: &mut String, member: &str) {
+    pointer.push('/');
+    pointer.push_str(&member.replace('~', "~0").replace('/', "~1"));
+}
+
 fn descend(value: &mut Value, pointer: &mut String, step: &str) -> Result<(), Error> {
     let length = pointer.len();
-    pointer.push('/');
-    pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+    step_into(pointer, step);
     normalise(value, pointer)?;
     pointer.truncate(length);
     Ok(())
@@ -160,19 +165,22 @@ fn decode_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error 
     for segment in error.path() {
         match segment {
             serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            serde_path_to_error::Segment::Map { key } => pointer.push_str(&format!("/{key}")),
+            serde_path_to_error::Segment::Map { key } => step_into(&mut pointer, key),
             _ => {}
         }
     }
     let text = error.inner().to_string();
     // The parser's own words repeat what was sent, which may be personal.
     let (code, vi, en) = if text.starts_with("unknown field") {
-        (Code::UnknownMember, "thành phần không có trong hợp đồng", "is no member of the contract".to_owned())
+        (Code::UnknownMember, "thành phần không có trong hợp đồng", "is no member of the contract")
     } else if let Some(rest) = text.strip_prefix("missing field ") {
-        let name = rest.split('`').nth(1).unwrap_or_default();
-        (Code::WrongType, "thiếu thành phần bắt buộc", format!("lacks the member `{name}`"))
+        step_into(&mut pointer, rest.split('`').nth(1).unwrap_or_default());
+        (Code::WrongType, "thiếu thành phần bắt buộc này", "is required and missing")
+    } else if text.starts_with("input is out of range") {
+        // What `chrono` says of 30 February.
+        (Code::WrongType, "ngày này không tồn tại", "is a day that does not exist")
     } else {
-        let en = "has the wrong type or is not one of the known words".to_owned();
+        let en = "has the wrong type or is not one of the known words";
         (Code::WrongType, "giá trị sai kiểu hoặc không có trong danh mục", en)
     };
     Error::at(code, Fault::new(pointer, vi, en))
@@ -295,6 +303,8 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused_with_a_pointer() {
         assert_eq!(code(br#"{"name":"a","count":1,"extra":2}"#).0, Code::UnknownMember);
+        assert_eq!(code(br#"{"name":"a","count":1,"a/b~":2}"#), (Code::UnknownMember, "/a~1b~0".into()));
+        assert_eq!(code(br#"{"name":"a"}"#), (Code::WrongType, "/count".into()));
         assert_eq!(code(br#"{"name":"a","count":"1"}"#), (Code::WrongType, "/count".into()));
         assert_eq!(code(br#"{"name":"a","count":-1e0}"#), (Code::InvalidValue, "/count".into()));
         assert_eq!(code(br#"{"name":"a","count":1e20}"#), (Code::InvalidValue, "/count".into()));

@@ -10,9 +10,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::page::Found;
-use super::{App, IfMatch, Listing, changed, found};
+use super::{App, IfMatch, Listing, changed, created, found};
 use crate::auth::{Caller, Needed, Permission, Permit, Place, Standing, Transition, scope, transition};
 use crate::db::constraint::translate;
+use crate::db::idempotency::Answer;
 use crate::db::{Outcome, Record, WriteTx};
 use crate::error::{Code, Error};
 use crate::log::http::{History, history};
@@ -60,6 +61,11 @@ pub trait Resource: Record {
         async { Ok(()) }
     }
 
+    /// A refusal that says what this caller could do instead.
+    fn instead(&self, sight: &Self::Sight, caller: &Caller, refused: Error) -> Result<Error, Error> {
+        Ok(refused.member("allowed_actions", self.allowed_actions(sight, caller)?))
+    }
+
     /// The verbs that this caller could use now.
     fn allowed_actions(&self, sight: &Self::Sight, caller: &Caller) -> Result<Vec<&'static str>, Error> {
         let allowed = transition::allowed(self.steps(sight), caller, self.standing(sight, caller)?);
@@ -70,6 +76,12 @@ pub trait Resource: Record {
         };
         allowed.iter().filter_map(possible).collect()
     }
+}
+
+/// What a creating request answers with: the record as a read would show it.
+pub async fn made<R: Resource>(tx: &WriteTx<'_>, path: &str, row: R, caller: &Caller) -> Result<Answer, Error> {
+    let sight = sight(tx.conn(), &row, caller).await?;
+    created(format!("/v1/{path}/{}", row.id()), row.version(), &row.view(&sight, caller)?)
 }
 
 /// The places of records that stand at one unit on one day.
@@ -142,7 +154,10 @@ pub async fn step<R: Resource, P: Needed>(
         }
         old.claim(&sight, verb)?;
         if_match.check(old.version())?;
-        transition::take(old.steps(&sight), verb, caller, standing)?;
+        if let Err(refused) = transition::take(old.steps(&sight), verb, caller, standing) {
+            let offers = matches!(refused.code, Code::InvalidTransition | Code::SeparationOfDuties);
+            return Err(if offers { old.instead(&sight, caller, refused)? } else { refused });
+        }
         let new = take(tx, &old).await?;
         R::consent(tx, &old, &new).await?;
         // The step may have moved the record to another day, or changed what its neighbours amount to.

@@ -18,10 +18,9 @@ use crate::campaigns;
 use crate::db::WriteTx;
 use crate::error::Error;
 use crate::http::page::Page;
-use crate::http::resource::{self, Resource};
-use crate::http::{App, Body, Call, IdempotencyKey, Listing, Operation, PathId, Query, Search, answer, created};
+use crate::http::resource::{self};
+use crate::http::{App, Body, Call, IdempotencyKey, Listing, Operation, PathId, Query, Search, answer};
 use crate::log::http::{EventPage, History};
-use crate::registers::store::Entered;
 use crate::units;
 
 const fn read(id: &'static str) -> Operation {
@@ -201,11 +200,7 @@ pub async fn propose_initiative(
         permit.require(&place)?;
         fits(tx, draft.campaign, draft.unit, &draft.content, today).await?;
         let row = store::propose(tx, draft).await?;
-        created(
-            format!("/v1/initiatives/{}", row.id),
-            row.version,
-            &row.view(&Entered { place, closed: false }, &permit.caller)?,
-        )
+        resource::made(tx, "initiatives", row, &permit.caller).await
     });
     Ok(answer(stored.await?))
 }

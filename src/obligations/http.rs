@@ -202,6 +202,7 @@ pub async fn impose_obligation(
         debtor_exists(tx, draft.unit, draft.terms.due_on).await?;
         require_open(tx, draft.campaign, draft.unit, REGISTER, draft.terms.due_on).await?;
         let row = store::impose(tx, draft).await?;
+        // It is open: that was asked above.
         let view = row.view(&Entered { place, closed: false }, &permit.caller)?;
         created(format!("/v1/obligations/{}", row.id), row.version, &view)
     });

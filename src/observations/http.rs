@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::fit::Claim;
 use super::rights::{self, About};
 use super::store::{self, Filter, observation};
-use super::view::{ObservationSight, ObservationView};
+use super::view::ObservationView;
 use super::{Content, ObservationDraft, ObservationState, Sort};
 use crate::auth::policy::permit::{ConfirmObservations, ReadRecords, ReportObservations};
 use crate::auth::{Permission, Permit};
@@ -20,8 +20,8 @@ use crate::db::WriteTx;
 use crate::error::Error;
 use crate::http::page::Page;
 use crate::http::problem::Problem;
-use crate::http::resource::{self, Resource};
-use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, created};
+use crate::http::resource::{self};
+use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer};
 use crate::log::http::{EventPage, History};
 use crate::registers::store::require_open;
 use crate::units;
@@ -190,8 +190,7 @@ pub async fn report_observation(
             store::only_one(tx, draft).await?;
         }
         let row = store::report(tx, draft, sort).await?;
-        let view = row.view(&ObservationSight { rights, closed: false }, &permit.caller)?;
-        created(format!("/v1/observations/{}", row.id), row.version, &view)
+        resource::made(tx, "observations", row, &permit.caller).await
     });
     Ok(answer(stored.await?))
 }

@@ -300,6 +300,12 @@ both_engines! {
         let path = format!("/v1/activities/{}:accept", made.id());
         let refused = committee.change(&path, &submitted.etag(), &json!({})).await.problem(409, "register_closed").json();
         assert_eq!(refused["register"], json!(register.id()));
+        // A refusal offers what a read offers.
+        let seen = committee.get(&format!("/v1/activities/{}", made.id())).await.is(200).json();
+        let again = format!("/v1/activities/{}:submit", made.id());
+        let offered = committee.change(&again, &submitted.etag(), &json!({})).await.problem(409, "invalid_transition").json();
+        assert_eq!(offered["allowed_actions"], seen["allowed_actions"]);
+        assert_eq!(seen["allowed_actions"], json!(["return", "withdraw"]));
         let reopen = format!("/v1/registers/{}:reopen", register.id());
         committee.change(&reopen, &register.etag(), &json!({ "reason": "Còn một hoạt động" })).await.is(200);
         committee.change(&path, &submitted.etag(), &json!({})).await.is(200);

@@ -44,6 +44,17 @@ async fn commune(world: &World) -> (Person<'_>, Person<'_>) {
 }
 
 both_engines! {
+    async fn what_a_creation_offers_is_what_a_read_offers(world: World) {
+        let (head, _) = commune(world).await;
+        let register = json!({ "campaign": CAMPAIGN, "unit": world.units.commune_a, "round": "final", "name": "initiative" });
+        let owner = world.person(Role::HomeAffairs, Some(world.units.district)).await;
+        owner.create("/v1/registers", &register).await.is(201);
+        let made = head.create("/v1/initiatives", &draft(world.units.commune_a, "2023-05-20")).await.is(201);
+        let read = head.get(&format!("/v1/initiatives/{}", made.id())).await.is(200);
+        assert_eq!(actions(&made), json!(["amend", "withdraw"]));
+        assert_eq!(actions(&made), actions(&read));
+    }
+
     async fn an_initiative_is_proposed_recognised_and_its_recognition_revoked(world: World) {
         let (head, officer) = commune(world).await;
         let decision = json!({ "recognised_by": world.units.district, "decision_number": "31/QĐ-UBND", "decided_on": "2023-11-02" });

@@ -115,6 +115,10 @@ async fn walk(world: &World, operation: &Operation, method: &str) {
     assert_eq!(size(&auditor).await, before, "{id}: a refused call wrote an event");
     let answer = call(&right, method, &case).await;
     assert!((200..300).contains(&answer.status), "{id}: {} {}", answer.status, answer.text);
+    if let Some(location) = answer.header("location") {
+        let read = right.get(location).await;
+        assert!(read.status != 200 || read.json() == answer.json(), "{id} shows what a read does not: {}", answer.text);
+    }
     let written = events_since(&auditor, before).await;
     let declared: BTreeSet<&str> = operation.events.iter().copied().collect();
     let written: BTreeSet<&str> = written.iter().map(String::as_str).collect();
