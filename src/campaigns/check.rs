@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::definition::{AttestingBody, Definition, FORMAT};
 use super::units_file::UnitsFile;
+use super::wording;
 use crate::recommendations::rules::{Header, Model, RuleSet};
 use crate::yaml::{Document, Finding};
 
@@ -264,6 +265,9 @@ impl Check<'_> {
             if let Some(rule_set) = rules.get(&rule_file.file) {
                 for reason in strangers(file, rule_set.model(), &rule_file.rounds) {
                     self.add(&format!("{path}/file"), format!("{}: {reason}", rule_file.file));
+                }
+                for (place, reason) in wording::check(file, &rule_file.words, rule_set.model()) {
+                    self.add(&format!("{path}{place}"), reason);
                 }
             }
         }

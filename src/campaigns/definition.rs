@@ -11,8 +11,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::wording::{self, Wording};
 use crate::auth::Role;
-use crate::recommendations::rules::Decision;
+use crate::recommendations::rules::{Decision, Labels};
 use crate::units::UnitKind;
 use crate::words;
 use crate::yaml::{Document, Finding};
@@ -232,15 +233,16 @@ pub struct AttestingBody {
 }
 
 /// A rule file and the rounds that it serves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleFile {
     /// The file's name beside the campaign file.
-    #[schema(max_length = 100, example = "rules.yaml")]
     pub file: String,
     /// Its rounds.
-    #[schema(max_items = 1000)]
     pub rounds: Vec<String>,
+    /// What its names are called; campaigns that were loaded before there were words have none.
+    #[serde(default)]
+    pub words: Wording,
 }
 
 /// A place where the plan is not clear and somebody has to decide.
@@ -299,6 +301,12 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// What sentences about a round call things.
+    pub fn labels(&self, round: &str) -> Labels {
+        let serves = |file: &&RuleFile| file.rounds.iter().any(|known| known == round);
+        self.rule_sets.iter().find(serves).map_or_else(Labels::default, |file| wording::labels(self, file))
+    }
+
     /// A round.
     pub fn round(&self, id: &str) -> Option<&Round> {
         self.rounds.iter().find(|round| round.id == id)

@@ -19,6 +19,7 @@ pub mod load;
 pub mod store;
 mod three_way;
 pub mod units_file;
+mod wording;
 
 pub use definition::{ActivityKind, AttestingBody, AwardForm, Clause, Definition, Holder, Named, Round};
 pub use units_file::UnitsFile;
@@ -203,7 +204,14 @@ mod tests {
             ("legal_basis: KH", "legal_basis: KH2", "/award_forms/0/legal_basis"),
             ("owner: huyen-quynh-nhai", "owner: huyen-khac", "/owner"),
             ("alternate: phong-ldtbxh", "alternate: phong-khac", "/attesting_bodies/0/holders/0/alternate"),
-            ("- { file: rules.yaml", "- { file: missing.yaml", "/rule_sets/0/file"),
+            ("- file: rules.yaml", "- file: missing.yaml", "/rule_sets/0/file"),
+            ("        linkage: ", "        linkages: ", "/rule_sets/0/words/records"),
+            ("        linkage: ", "        linkages: ", "/rule_sets/0/words/records/linkages"),
+            (
+                "            newly_out: {",
+                "            newly_in: {",
+                "/rule_sets/0/words/attributes/household_status/values",
+            ),
             ("rounds: [mid, final]", "rounds: [mid]", "/rounds/1"),
             ("as_of: 2023-12-31", "as_of: 2026-12-31", "/rounds/0/as_of"),
             ("as_of: 2023-12-31", "as_of: 2023-12-30", "/rule_sets/0/file"),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::gather::{Frame, gather};
 use super::knowledge::Knowledge;
 use super::rules::{
-    ENGINE_SEMANTICS, Mode, ParameterValue, Request, RequestError, RuleSet, Run, Subject, SubjectResult,
+    ENGINE_SEMANTICS, Labels, Mode, ParameterValue, Request, RequestError, RuleSet, Run, Subject, SubjectResult,
 };
 use crate::canonical::{canonical, hex, sha256};
 use crate::error::{Code, Error, Fault};
@@ -196,12 +196,13 @@ pub fn check_special(question: &Question, days: Days, today: NaiveDate) -> Resul
 /// Computes the answer at `position` as canonical JSON.
 pub fn answer(
     rules: &RuleSet,
+    labels: &Labels,
     knowledge: &Knowledge,
     question: &Question,
     first_day: NaiveDate,
     position: i64,
 ) -> Result<String, Error> {
-    let run = prepare(rules, question)?;
+    let run = prepare(rules, question)?.labelled(labels);
     let facts = run.facts();
     let frame = Frame {
         knowledge,

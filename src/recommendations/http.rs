@@ -119,7 +119,8 @@ pub async fn compute_recommendations(
         return Err(Error::invalid("/log_position", vi, en));
     }
     let knowledge = store::knowledge(reader.conn(), question.campaign, position).await?;
-    let (rules, days) = store::rules_at(reader.conn(), &knowledge, question.campaign, &question.round).await?;
+    let store::Said { rules, labels, days } =
+        store::said_at(reader.conn(), &knowledge, question.campaign, &question.round).await?;
     compute::check_special(&question, days, permit.caller.today)?;
     let as_of = compute::prepare(&rules, &question)?.as_of();
     // Rights are those of today, for the unit asked about and for each subject that the log puts below it.
@@ -133,7 +134,7 @@ pub async fn compute_recommendations(
     }
     compute::check_scope(&knowledge, &question.scope, as_of)?;
     // Computing is work for a thread that does not also answer requests.
-    let answer = web::block(move || compute::answer(&rules, &knowledge, &question, days.first, position));
+    let answer = web::block(move || compute::answer(&rules, &labels, &knowledge, &question, days.first, position));
     let answer = answer.await.map_err(Error::internal)??;
     Ok(HttpResponse::Ok().content_type("application/json").body(answer))
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::compute::Days;
 use super::knowledge::{Knowledge, STREAMS};
-use super::rules::RuleSet;
+use super::rules::{Labels, RuleSet};
 use crate::campaigns;
 use crate::campaigns::store::campaign;
 use crate::db::Record as _;
@@ -59,16 +59,27 @@ async fn leaves(conn: &impl ConnectionTrait, campaign: Uuid, after: i64, upto: i
     LeafRow::find_by_statement(statement).all(conn).await.map_err(translate)
 }
 
-/// The rule set that the campaign had for this round at the position that `knowledge` was read at, and
-/// the campaign's days.
-pub async fn rules_at(
+/// What a campaign says of a round.
+pub struct Said {
+    /// The rule set that serves it.
+    pub rules: Arc<RuleSet>,
+    /// What its names are called.
+    pub labels: Labels,
+    /// The campaign's days.
+    pub days: Days,
+}
+
+/// What the campaign said of this round at the position that `knowledge` was read at.
+pub async fn said_at(
     conn: &impl ConnectionTrait,
     knowledge: &Knowledge,
     campaign: Uuid,
     round: &str,
-) -> Result<(Arc<RuleSet>, Days), Error> {
+) -> Result<Said, Error> {
     let folded = knowledge.get("campaign", campaign).ok_or(Code::NotFound)?.folded();
     let row = campaign::Model::from_state(folded.state.clone(), folded.row.clone()).map_err(Error::internal)?;
     let days = Days { first: row.starts_on, last: row.ends_on };
-    Ok((campaigns::store::rule_set_of(conn, &row, round).await?, days))
+    let rules = campaigns::store::rule_set_of(conn, &row, round).await?;
+    let labels = campaigns::store::definition_of(conn, &row).await?.labels(round);
+    Ok(Said { rules, labels, days })
 }

@@ -35,6 +35,7 @@ mod registers;
 mod revocations;
 mod schema;
 mod search;
+mod sentences;
 mod successions;
 mod tidy;
 mod units;

@@ -132,8 +132,8 @@ both_engines! {
         let position = answer.json()["run"]["log_position"].as_i64().unwrap();
         let reader = copy.reader();
         let knowledge = store::knowledge(reader.conn(), demo.campaign, position).await.unwrap();
-        let (rules, days) = store::rules_at(reader.conn(), &knowledge, demo.campaign, "final").await.unwrap();
-        let computed = compute::answer(&rules, &knowledge, &question, days.first, position).unwrap();
+        let said = store::said_at(reader.conn(), &knowledge, demo.campaign, "final").await.unwrap();
+        let computed = compute::answer(&said.rules, &said.labels, &knowledge, &question, said.days.first, position).unwrap();
         assert_eq!(computed, answer.text);
         copy.close().await;
         database.remove().await;

@@ -102,7 +102,7 @@ impl Scene<'_> {
         uses.cut_off(self.run);
         let mut would_be = None;
         let draft = match draft {
-            None => Draft::unset(&uses),
+            None => Draft::unset(self, &uses),
             Some(mut draft) => {
                 if let Some(parameter) = self.held_back(&uses) {
                     would_be = Some(draft.status);

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::evaluate::Scene;
-use super::explain::{EvidenceRow, Gap, Missing};
+use super::explain::{EvidenceRow, Gap, Missing, Say};
 use super::inputs::Figure;
 use super::number::{Decimal, Interval};
 use super::run::Run;
@@ -113,9 +113,10 @@ impl Draft {
     }
 
     /// A leaf whose parameter has no value decides nothing, whatever the facts are.
-    pub(super) fn unset(uses: &Uses) -> Self {
+    pub(super) fn unset(scene: &Scene<'_>, uses: &Uses) -> Self {
         let parameter = uses.unset.clone().expect("only a parameter without a value leaves no draft");
-        let mut draft = Self::new(Status::Insufficient, Seen::Unset { parameter: parameter.clone() });
+        let seen = Seen::Unset { parameter: scene.run.words().parameter(&parameter) };
+        let mut draft = Self::new(Status::Insufficient, seen);
         draft.reason = Some(Reason::ParameterUnset);
         draft.required = json!({ "parameter": parameter });
         draft.missing = vec![missing_parameter(&parameter, Reason::ParameterUnset)];
@@ -179,8 +180,9 @@ pub(super) struct FigureSeen<'a> {
     pub figure: Option<&'a Figure>,
     pub indicator: String,
     pub period: String,
-    pub name: &'a str,
+    pub name: Say,
     pub unit: &'a str,
+    pub unit_words: Say,
     owner: &'a str,
 }
 
@@ -198,8 +200,9 @@ impl<'a> FigureSeen<'a> {
             figure,
             indicator: indicator.to_owned(),
             period: period.to_owned(),
-            name: &kind.name,
+            name: scene.run.words().indicator(indicator),
             unit: &kind.unit,
+            unit_words: scene.run.words().unit(&kind.unit),
             owner: &kind.owner,
         }
     }

@@ -10,6 +10,7 @@ mod explain;
 mod facts;
 mod inputs;
 mod judge;
+mod labels;
 mod leaf;
 mod model;
 mod near_miss;
@@ -47,6 +48,7 @@ pub use facts::Facts;
 pub use inputs::{
     Answer, Attestation, Attribute, DateFact, DateValue, Entry, Evidence, Figure, HeldAward, Inputs, Register, Subject,
 };
+pub use labels::{Label, Labels, Of};
 pub use model::{
     AttributeKind, Award, Category, Criterion, DateKind, Decision, Header, Indicator, Model, Parameter, ParameterValue,
     Per, Question, RecordKind, Round, Table,

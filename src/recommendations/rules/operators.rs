@@ -7,7 +7,7 @@ use chrono::{Datelike, NaiveDate};
 use serde_json::json;
 
 use super::evaluate::Scene;
-use super::explain::{EvidenceRow, Gap, Missing};
+use super::explain::{EvidenceRow, Gap, Missing, Say};
 use super::inputs::{Answer, DateValue};
 use super::leaf::{Draft, FigureSeen, Leaf, gap, show_number, shown};
 use super::number::{Decimal, Interval, Scalar};
@@ -53,16 +53,15 @@ impl Bound {
 
     /// How far a figure is from passing, or the bound a missing one must keep.
     fn distance(self, figure: &FigureSeen<'_>) -> Gap {
-        let (name, period) = (figure.name.to_owned(), figure.period.clone());
-        let unit = figure.unit.to_owned();
+        let (name, period) = (figure.name.clone(), figure.period.clone());
         match (self, figure.value) {
             (Self::AtLeast(least), Ok(value)) => {
                 let amount = least - i128::from(value);
-                counted(amount, &unit, Distance::More { amount, unit: unit.clone() })
+                counted(amount, figure.unit, Distance::More { amount, unit: figure.unit_words.clone() })
             }
             (Self::AtMost(most), Ok(value)) => {
                 let amount = i128::from(value) - most;
-                counted(amount, &unit, Distance::Fewer { amount, unit: unit.clone() })
+                counted(amount, figure.unit, Distance::Fewer { amount, unit: figure.unit_words.clone() })
             }
             (Self::AtLeast(value), Err(_)) => Gap {
                 need_min: shown(value),
@@ -93,12 +92,12 @@ pub(super) fn threshold(scene: &Scene<'_>, rule: &Threshold) -> Leaf {
         let bound = Bound::of(rule.op, number);
         let status = bound.over(figure.interval);
         let seen = Seen::Threshold {
-            name: figure.name.to_owned(),
+            name: figure.name.clone(),
             period: figure.period.clone(),
             value: figure.value.ok(),
             sign: rule.op.sign().to_owned(),
             required: number,
-            unit: figure.unit.to_owned(),
+            unit: figure.unit_words.clone(),
         };
         let mut draft = Draft::new(status, seen);
         draft.computed = json!({ "value": figure.value.ok() });
@@ -131,7 +130,7 @@ pub(super) fn duration(scene: &Scene<'_>, rule: &Duration) -> Leaf {
             DateValue::Unknown(_) => Status::Insufficient,
             DateValue::On(_) | DateValue::Never => Status::decided(reached.is_some_and(|day| day <= until)),
         };
-        let name = kind.name.clone();
+        let name = scene.run.words().date(&rule.since);
         let mut draft = Draft::new(status, Seen::Duration { name, since, years, until });
         draft.computed = json!({ "since": civil(since), "reached_on": reached.map(|day| day.to_string()) });
         draft.required = show_number(scene, "at_least_years", &rule.at_least_years, years.into());
@@ -167,10 +166,9 @@ fn civil(value: DateValue) -> Option<String> {
 
 /// A person's answer.
 pub(super) fn attested(scene: &Scene<'_>, id: &str) -> Leaf {
-    let model = scene.run.model;
-    let question = model.attestations.get(id).expect("loading resolves every attestation");
-    let by = model.roles.get(&question.by);
-    let who = by.map_or(question.by.as_str(), |role| &role.name);
+    let question = scene.run.model.attestations.get(id).expect("loading resolves every attestation");
+    let words = scene.run.words();
+    let who = words.role(&question.by);
     let fact = scene.inputs.attestations.get(id);
     let answer = fact.map_or(Answer::Unknown, |fact| fact.answer);
     let (status, reason, word) = match answer {
@@ -179,7 +177,7 @@ pub(super) fn attested(scene: &Scene<'_>, id: &str) -> Leaf {
         Answer::Disputed => (Status::Insufficient, Some(Reason::Disputed), Some("disputed")),
         Answer::Unknown => (Status::Insufficient, Some(Reason::MissingAttestation), None),
     };
-    let seen = Seen::Attested { ask: question.ask.clone(), by: who.to_owned(), answer };
+    let seen = Seen::Attested { ask: words.question(id), by: who.clone(), answer };
     let mut draft = Draft::new(status, seen);
     draft.reason = reason;
     draft.computed = json!({ "answer": word });
@@ -191,7 +189,7 @@ pub(super) fn attested(scene: &Scene<'_>, id: &str) -> Leaf {
         draft.missing.push(missing("attestation", id, reason, Some(&question.by)));
     }
     if status != Status::Met {
-        draft.gap = Some(Gap { ask: Some(question.by.clone()), ..gap(&Distance::Ask { who: who.to_owned() }) });
+        draft.gap = Some(Gap { ask: Some(question.by.clone()), ..gap(&Distance::Ask { who }) });
     }
     Leaf::of(|_| Some(draft))
 }
@@ -208,11 +206,12 @@ pub(super) fn attribute_in(scene: &Scene<'_>, attribute: &str, values: &[Scalar]
         Err(_) if kind.is_some_and(|kind| kind.values.iter().all(|v| values.contains(v))) => Status::Met,
         Err(_) => Status::Insufficient,
     };
-    let among: Vec<String> = values.iter().map(Scalar::to_string).collect();
+    let words = scene.run.words();
+    let word = |value: &Scalar| words.value(attribute, &value.to_string());
     let seen = Seen::AttributeIn {
-        name: attribute.to_owned(),
-        value: value.as_ref().ok().map(Scalar::to_string),
-        values: among.join(", "),
+        name: words.attribute(attribute),
+        value: value.as_ref().ok().map(word),
+        values: values.iter().map(word).collect(),
     };
     let mut draft = Draft::new(status, seen);
     draft.computed = json!({ "value": value.as_ref().ok() });
@@ -224,7 +223,7 @@ pub(super) fn attribute_in(scene: &Scene<'_>, attribute: &str, values: &[Scalar]
         draft.because(reason);
         if status == Status::Insufficient {
             draft.missing.push(missing("attribute", attribute, reason, owner));
-            draft.gap = Some(supply(attribute, owner));
+            draft.gap = Some(supply(words.attribute(attribute), owner.map(|owner| words.role(owner))));
         }
     }
     Leaf::of(|_| Some(draft))
@@ -237,12 +236,11 @@ pub(super) fn holds_award(scene: &Scene<'_>, rule: &HoldsAward) -> Leaf {
             AwardName::Id(id) => id.clone(),
             AwardName::Param(reference) => uses.text(scene, reference)?,
         };
-        let kind = scene.run.model.awards.get(&award);
-        let name = kind.map_or(award.as_str(), |award| &award.name);
+        let name = scene.run.words().award(&award);
         let fact = scene.inputs.held_awards.get(&award);
         let held = fact.and_then(|fact| fact.held);
         let status = held.map_or(Status::Insufficient, Status::decided);
-        let mut draft = Draft::new(status, Seen::HoldsAward { name: name.to_owned(), held });
+        let mut draft = Draft::new(status, Seen::HoldsAward { name: name.clone(), held });
         draft.computed = json!({ "held": held });
         draft.required = json!({ "award": award });
         if let Some(fact) = fact {
@@ -257,8 +255,8 @@ pub(super) fn holds_award(scene: &Scene<'_>, rule: &HoldsAward) -> Leaf {
     })
 }
 
-fn supply(what: &str, who: Option<&str>) -> Gap {
-    gap(&Distance::Supply { what: what.to_owned(), who: who.unwrap_or("-").to_owned() })
+fn supply(what: Say, who: Option<Say>) -> Gap {
+    gap(&Distance::Supply { what, who })
 }
 
 /// A fact as evidence.

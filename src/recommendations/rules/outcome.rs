@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::evaluate::Scene;
-use super::explain::{AwardOutcome, AwardResult, Step};
+use super::explain::{AwardOutcome, AwardResult, Say, Step};
 use super::judge::Judged;
+use super::labels::Words;
 use super::model::{Award, KeyPart};
 use super::say;
 use super::status::Status;
@@ -47,7 +48,7 @@ pub(super) fn awards(scene: &Scene<'_>, judged: &Judged<'_>, form: Option<&str>)
     for (id, award) in ranked {
         let mut result = one(scene, judged, form, id, award, &mut uses);
         give_way(&mut result, &results);
-        result.say = say::award(&result.name, result.outcome, &result.because, &result.superseded_if);
+        result.say = sentence(scene.run.words(), &result);
         results.push(result);
     }
     Awards { results, uses }
@@ -70,7 +71,7 @@ fn one(
         superseded_if: Vec::new(),
         steps: Vec::new(),
         nomination: Vec::new(),
-        say: say::award(&award.name, AwardOutcome::NotInRound, &[], &[]),
+        say: Say { vi: String::new(), en: String::new() },
     };
     if !scene.run.round.awards.iter().any(|other| other == id) {
         return result;
@@ -98,6 +99,18 @@ fn one(
         result.because = vec![format!("award:{given}")];
     }
     result
+}
+
+/// Ids are said by what they name; a clause and the place of a condition are said as they are.
+fn sentence(words: Words<'_>, result: &AwardResult) -> Say {
+    let said = |cause: &String| match cause.split_once(':') {
+        Some(("award", id)) => words.award(id),
+        Some(("parameter", id)) => words.parameter(id),
+        _ => super::words::cause(cause).unwrap_or_else(|| words.question(cause)),
+    };
+    let because: Vec<Say> = result.because.iter().map(said).collect();
+    let superseded: Vec<Say> = result.superseded_if.iter().map(|id| words.award(id)).collect();
+    say::award(&words.award(&result.award), result.outcome, &because, &superseded)
 }
 
 fn subject_form(scene: &Scene<'_>, form: Option<&str>, grounds: &mut Grounds) {

@@ -156,7 +156,8 @@ fn describe(scene: &Scene<'_>, pairs: &[Pair<'_>], status: Status, percent: Deci
         (Some(base), Some(current)) if base > 0 => Some(one_digit(base, current)),
         _ => None,
     };
-    let unit = pairs.first().and_then(|pair| pair.base.first()).map_or(String::new(), |figure| figure.unit.to_owned());
+    let unit = pairs.first().and_then(|pair| pair.base.first()).map_or("", |figure| figure.unit);
+    let unit = scene.run.words().unit(unit);
     let mut draft = Draft::new(
         status,
         Seen::Reduction {
@@ -202,7 +203,7 @@ fn distance(pairs: &[Pair<'_>], factors: Factors, status: Status, zero_base: Sta
 
 fn too_many(pairs: &[Pair<'_>], factors: Factors, zero_base: Status) -> Option<Gap> {
     let mut amount = 0;
-    let mut unit = "";
+    let mut of = None;
     for pair in pairs {
         if pair.status(factors, zero_base) != Status::NotMet {
             continue;
@@ -210,10 +211,10 @@ fn too_many(pairs: &[Pair<'_>], factors: Factors, zero_base: Status) -> Option<G
         // Where the end is known only from below, this many are too many in any case.
         let base = Pair::sum(&pair.base).value().filter(|base| *base > 0)?;
         amount += Pair::sum(&pair.current).low? - factors.most(base);
-        unit = pair.current.first()?.unit;
+        of = pair.current.first();
     }
-    let words = Distance::Fewer { amount, unit: unit.to_owned() };
-    Some(counted(amount, unit, words))
+    let words = Distance::Fewer { amount, unit: of?.unit_words.clone() };
+    Some(counted(amount, of?.unit, words))
 }
 
 fn residual(pairs: &[Pair<'_>], factors: Factors, zero_base: Status) -> Option<Gap> {
@@ -229,7 +230,7 @@ fn residual(pairs: &[Pair<'_>], factors: Factors, zero_base: Status) -> Option<G
         values.map(i128::from).sum()
     };
     let (base, current) = (known(&pair.base), known(&pair.current));
-    let (name, period) = (figure.name.to_owned(), figure.period.clone());
+    let (name, period) = (figure.name.clone(), figure.period.clone());
     let at_end = pair.current.iter().any(|figure| figure.value.is_err());
     let mut found = if at_end {
         let value = factors.most(base) - current;

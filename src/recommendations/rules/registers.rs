@@ -145,7 +145,7 @@ pub(super) fn count(scene: &Scene<'_>, rule: &Count) -> Leaf {
             _ => Status::Insufficient,
         };
         let seen = Seen::Count {
-            name: filed.kind.name.clone(),
+            name: scene.run.words().records(&rule.records, &rule.r#where),
             sure: filed.sure.len(),
             maybe: filed.maybe.len(),
             closed: filed.closed(),
@@ -162,12 +162,9 @@ pub(super) fn count(scene: &Scene<'_>, rule: &Count) -> Leaf {
             draft.missing.push(filed.missing());
         }
         if status != Status::Met {
-            let unit = filed.kind.name.clone();
-            draft.gap = Some(Gap {
-                amount: shown(short),
-                unit: Some(unit.clone()),
-                ..gap(&Distance::More { amount: short, unit })
-            });
+            let unit = Some(filed.kind.name.clone());
+            let words = Distance::More { amount: short, unit: scene.run.words().records(&rule.records, &rule.r#where) };
+            draft.gap = Some(Gap { amount: shown(short), unit, ..gap(&words) });
         }
         Some(draft)
     })
@@ -180,7 +177,7 @@ pub(super) fn every(scene: &Scene<'_>, rule: &Every) -> Leaf {
         filed.sure.iter().filter(|entry| filed.in_order(entry, &rule.all_true) == Some(false)).copied().collect();
     let status = every_status(&filed, rule, !failing.is_empty());
     let seen = Seen::Every {
-        name: filed.kind.name.clone(),
+        name: scene.run.words().records(&rule.records, &rule.r#where),
         entries: filed.sure.len(),
         failing: failing.len(),
         closed: filed.closed(),

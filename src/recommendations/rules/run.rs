@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
+use super::labels::{self, Labels, Words};
 use super::model::{Decision, Model, ParameterValue, Round};
 
 /// Whether a run may lead to a decision.
@@ -79,6 +80,7 @@ pub struct Run<'a> {
     /// The parameter the cut-off came from; a special case brings its own day.
     pub(super) cut_off: Option<&'a str>,
     pub(super) params: BTreeMap<&'a str, Chosen>,
+    labels: &'a Labels,
 }
 
 impl<'a> Run<'a> {
@@ -105,7 +107,17 @@ impl<'a> Run<'a> {
             period: as_of.year().to_string(),
             cut_off: request.special.is_none().then_some(parameter),
             params,
+            labels: &labels::NONE,
         })
+    }
+
+    /// Says names as `labels` have them.
+    pub fn labelled(self, labels: &'a Labels) -> Self {
+        Self { labels, ..self }
+    }
+
+    pub(super) fn words(&self) -> Words<'a> {
+        Words { model: self.model, labels: self.labels }
     }
 
     /// The cut-off: the day every fact is read at.

@@ -10,18 +10,18 @@ use super::inputs::{Answer, DateValue};
 use super::number::Decimal;
 use super::status::{Reason, Status};
 use super::words::Language::{self, En, Vi};
-use super::words::{answered, capital, cause, date, day, decimal, grouped, known, outcome_words, pick, point, verdict};
+use super::words::{answered, capital, date, day, decimal, grouped, known, outcome_words, pick, point, said, verdict};
 
 /// What a leaf condition saw and asked for.
 #[derive(Debug, Clone)]
 pub enum Seen {
     Threshold {
-        name: String,
+        name: Say,
         period: String,
         value: Option<i64>,
         sign: String,
         required: Decimal,
-        unit: String,
+        unit: Say,
     },
     Reduction {
         from: String,
@@ -30,39 +30,39 @@ pub enum Seen {
         current: Option<i128>,
         percent: Option<String>,
         more_than: Decimal,
-        unit: String,
+        unit: Say,
     },
     Duration {
-        name: String,
+        name: Say,
         since: DateValue,
         years: i64,
         until: NaiveDate,
     },
     Count {
-        name: String,
+        name: Say,
         sure: usize,
         maybe: usize,
         closed: bool,
         needed: i64,
     },
     Every {
-        name: String,
+        name: Say,
         entries: usize,
         failing: usize,
         closed: bool,
     },
     Attested {
-        ask: String,
-        by: String,
+        ask: Say,
+        by: Say,
         answer: Answer,
     },
     AttributeIn {
-        name: String,
-        value: Option<String>,
-        values: String,
+        name: Say,
+        value: Option<Say>,
+        values: Vec<Say>,
     },
     HoldsAward {
-        name: String,
+        name: Say,
         held: Option<bool>,
     },
     AtLeast {
@@ -70,7 +70,7 @@ pub enum Seen {
         met: usize,
     },
     Unset {
-        parameter: String,
+        parameter: Say,
     },
 }
 
@@ -99,19 +99,21 @@ pub fn criterion(status: Status, would_be: Option<Status>, deciding: &[&Say]) ->
 }
 
 /// The sentence of an award.
-pub fn award(name: &str, outcome: AwardOutcome, because: &[String], superseded: &[String]) -> Say {
+pub fn award(name: &Say, outcome: AwardOutcome, because: &[Say], superseded: &[Say]) -> Say {
+    let list = |says: &[Say], between: &str, language| {
+        says.iter().map(|say| said(say, language)).collect::<Vec<_>>().join(between)
+    };
     let write = |language| {
-        let mut text = format!("{name}: {}", outcome_words(outcome, language));
+        let mut text = format!("{}: {}", said(name, language), outcome_words(outcome, language));
         if !because.is_empty() {
-            let words: Vec<String> = because.iter().map(|b| cause(b, language)).collect();
-            text.push_str(&format!(" ({})", words.join("; ")));
+            text.push_str(&format!(" ({})", list(because, "; ", language)));
         }
         if !superseded.is_empty() {
             let instead = match language {
                 Vi => "sẽ thay bằng hình thức cao hơn nếu đủ căn cứ",
                 En => "superseded if a higher award is decided",
             };
-            text.push_str(&format!("; {instead}: {}", superseded.join(", ")));
+            text.push_str(&format!("; {instead}: {}", list(superseded, ", ", language)));
         }
         text + "."
     };
@@ -121,14 +123,14 @@ pub fn award(name: &str, outcome: AwardOutcome, because: &[String], superseded: 
 /// How far a condition is from holding.
 #[derive(Debug, Clone)]
 pub enum Distance {
-    More { amount: i128, unit: String },
-    Fewer { amount: i128, unit: String },
-    AtMost { name: String, period: String, value: i128 },
-    AtLeast { name: String, period: String, value: i128 },
+    More { amount: i128, unit: Say },
+    Fewer { amount: i128, unit: Say },
+    AtMost { name: Say, period: String, value: i128 },
+    AtLeast { name: Say, period: String, value: i128 },
     ReachedOn(NaiveDate),
     Failing(usize),
-    Ask { who: String },
-    Supply { what: String, who: String },
+    Ask { who: Say },
+    Supply { what: Say, who: Option<Say> },
 }
 
 /// The distance in words.
@@ -136,24 +138,26 @@ pub fn distance(distance: &Distance) -> Say {
     use Distance::{Ask, AtLeast, AtMost, Failing, Fewer, More, ReachedOn, Supply};
     let number = |value: &i128, language| grouped(&value.to_string(), language);
     let write = |l: Language| match (distance, l) {
-        (More { amount, unit }, Vi) => format!("cần thêm {} {unit}", number(amount, l)),
-        (More { amount, unit }, En) => format!("{} {unit} more needed", number(amount, l)),
-        (Fewer { amount, unit }, Vi) => format!("cần giảm thêm {} {unit}", number(amount, l)),
-        (Fewer { amount, unit }, En) => format!("{} {unit} fewer needed", number(amount, l)),
+        (More { amount, unit }, Vi) => format!("cần thêm {} {}", number(amount, l), unit.vi),
+        (More { amount, unit }, En) => format!("{} more needed ({})", number(amount, l), unit.en),
+        (Fewer { amount, unit }, Vi) => format!("cần giảm thêm {} {}", number(amount, l), unit.vi),
+        (Fewer { amount, unit }, En) => format!("{} fewer needed ({})", number(amount, l), unit.en),
         (AtMost { name, period, value }, _) => {
-            format!("{name} {period} ≤ {}", number(value, l))
+            format!("{} {period} ≤ {}", said(name, l), number(value, l))
         }
         (AtLeast { name, period, value }, _) => {
-            format!("{name} {period} ≥ {}", number(value, l))
+            format!("{} {period} ≥ {}", said(name, l), number(value, l))
         }
         (ReachedOn(day), Vi) => format!("đủ thời gian vào ngày {}", date(*day, l)),
         (ReachedOn(day), En) => format!("reached on {}", date(*day, l)),
         (Failing(count), Vi) => format!("{count} mục chưa đúng"),
         (Failing(count), En) => format!("{count} not in order"),
-        (Ask { who }, Vi) => format!("cần {who} xác nhận"),
-        (Ask { who }, En) => format!("to be confirmed by {who}"),
-        (Supply { what, who }, Vi) => format!("cần có: {what} ({who})"),
-        (Supply { what, who }, En) => format!("needed: {what} ({who})"),
+        (Ask { who }, Vi) => format!("cần {} xác nhận", who.vi),
+        (Ask { who }, En) => format!("to be confirmed by: {}", who.en),
+        (Supply { what, who }, _) => {
+            let who = who.as_ref().map_or(String::new(), |who| format!(" ({})", said(who, l)));
+            format!("{}: {}{who}", pick(l, "cần có", "needed"), said(what, l))
+        }
     };
     Say { vi: write(Vi), en: write(En) }
 }
@@ -164,18 +168,20 @@ fn template(seen: &Seen, language: Language) -> String {
             let value = known(value.map(i128::from), language);
             let required = decimal(*required, language);
             let must = pick(language, "yêu cầu", "required");
+            let (name, unit) = (said(name, language), said(unit, language));
             format!("{name} ({period}): {value}; {must} {sign} {required} {unit}")
         }
         Seen::Reduction { .. } => reduction(seen, language),
         Seen::Duration { .. } => duration(seen, language),
         Seen::Count { .. } | Seen::Every { .. } => register(seen, language),
         Seen::Attested { ask, by, answer } => {
-            format!("{ask} {by}: {}", answered(*answer, language))
+            format!("{} {}: {}", said(ask, language), said(by, language), answered(*answer, language))
         }
         Seen::AttributeIn { name, value, values } => {
-            let value = value.as_deref().unwrap_or(pick(language, "chưa rõ", "not known"));
-            let among = pick(language, "thuộc một trong", "one of");
-            format!("{name}: {value}; {among}: {values}")
+            let value = value.as_ref().map_or(pick(language, "chưa rõ", "not known"), |value| said(value, language));
+            let values: Vec<&str> = values.iter().map(|value| said(value, language)).collect();
+            let must = pick(language, "yêu cầu", "required");
+            format!("{}: {value}; {must}: {}", said(name, language), values.join(pick(language, " hoặc ", " or ")))
         }
         Seen::HoldsAward { name, held } => {
             let held = match held {
@@ -183,15 +189,15 @@ fn template(seen: &Seen, language: Language) -> String {
                 Some(false) => pick(language, "chưa được tặng", "not held"),
                 None => pick(language, "chưa rõ", "not known"),
             };
-            format!("{name}: {held}")
+            format!("{}: {held}", said(name, language))
         }
         Seen::AtLeast { needed, met } => match language {
             Vi => format!("{met} điều kiện đạt; yêu cầu ít nhất {needed}"),
             En => format!("{met} conditions met; at least {needed} required"),
         },
         Seen::Unset { parameter } => match language {
-            Vi => format!("Chưa có giá trị của tham số {parameter}"),
-            En => format!("Parameter {parameter} has no value"),
+            Vi => format!("Chưa đặt tham số: {}", parameter.vi),
+            En => format!("Parameter not set: {}", parameter.en),
         },
     }
 }
@@ -201,6 +207,7 @@ fn duration(seen: &Seen, language: Language) -> String {
         return String::new();
     };
     let (since, until) = (day(*since, language), date(*until, language));
+    let name = said(name, language);
     match language {
         Vi => format!("{name}: {since}; phải đủ {years} năm tính đến {until}"),
         En => format!("{name}: {since}; {years} years required by {until}"),
@@ -211,12 +218,14 @@ fn reduction(seen: &Seen, language: Language) -> String {
     let Seen::Reduction { from, to, base, current, percent, more_than, unit } = seen else {
         return String::new();
     };
+    // What is not known has no unit.
+    let unit = current.map_or(String::new(), |_| format!(" {}", said(unit, language)));
     let (base, current) = (known(*base, language), known(*current, language));
     let more_than = decimal(*more_than, language);
     let percent = percent.as_ref().map_or(String::new(), |p| format!(" ({}%)", point(p, language)));
     match language {
-        Vi => format!("Giảm từ {base} ({from}) xuống {current} {unit} ({to}){percent}; phải giảm trên {more_than}%"),
-        En => format!("From {base} ({from}) to {current} {unit} ({to}){percent}; must fall by more than {more_than}%"),
+        Vi => format!("Giảm từ {base} ({from}) xuống {current}{unit} ({to}){percent}; phải giảm trên {more_than}%"),
+        En => format!("From {base} ({from}) to {current}{unit} ({to}){percent}; must fall by more than {more_than}%"),
     }
 }
 
@@ -233,11 +242,14 @@ fn register(seen: &Seen, language: Language) -> String {
                 (n, En) => format!(", {n} unclear"),
             };
             let must = pick(language, "yêu cầu ít nhất", "required at least");
+            let name = said(name, language);
             format!("{name}: {sure}{maybe}{}; {must} {needed}", open(*closed))
         }
         Seen::Every { name, entries, failing, closed } => match language {
-            Vi => format!("{name}: {entries} mục, {failing} mục không đúng{}; mọi mục đều phải đúng", open(*closed)),
-            En => format!("{name}: {entries}, {failing} not in order{}; all must be in order", open(*closed)),
+            Vi => {
+                format!("{}: {entries} mục, {failing} mục không đúng{}; mọi mục đều phải đúng", name.vi, open(*closed))
+            }
+            En => format!("{}: {entries}, {failing} not in order{}; all must be in order", name.en, open(*closed)),
         },
         _ => String::new(),
     }

@@ -41,12 +41,17 @@ pub enum OneOrMany {
 }
 
 impl OneOrMany {
+    /// All of them.
+    pub fn values(&self) -> &[Scalar] {
+        match self {
+            Self::Many(values) => values,
+            Self::One(only) => std::slice::from_ref(only),
+        }
+    }
+
     /// Whether `value` is among them.
     pub fn contains(&self, value: &Scalar) -> bool {
-        match self {
-            Self::Many(values) => values.contains(value),
-            Self::One(only) => only == value,
-        }
+        self.values().contains(value)
     }
 }
 

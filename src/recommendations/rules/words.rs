@@ -4,7 +4,7 @@
 
 use chrono::NaiveDate;
 
-use super::explain::AwardOutcome;
+use super::explain::{AwardOutcome, Say};
 use super::inputs::{Answer, DateValue};
 use super::number::Decimal;
 use super::status::{Reason, Status};
@@ -68,8 +68,8 @@ pub(super) fn outcome_words(outcome: AwardOutcome, language: Language) -> &'stat
     pick(language, vi, en)
 }
 
-/// A word of `because`; ids stand for themselves.
-pub(super) fn cause(cause: &str, language: Language) -> String {
+/// A word of `because` that is no id.
+pub(super) fn cause(cause: &str) -> Option<Say> {
     let (vi, en) = match cause {
         "subject_form" => ("không thuộc đối tượng của đợt", "subject form not in the round"),
         "no_issuer" => {
@@ -80,9 +80,14 @@ pub(super) fn cause(cause: &str, language: Language) -> String {
         "combination" => ("cách kết hợp chưa được thông qua", "combination not adopted"),
         "cut_off" => ("ngày chốt chưa được thông qua", "cut-off not adopted"),
         "nomination" => ("chưa có đề nghị hợp lệ", "no valid nomination"),
-        other => (other, other),
+        _ => return None,
     };
-    pick(language, vi, en).to_owned()
+    Some(Say { vi: vi.to_owned(), en: en.to_owned() })
+}
+
+/// What is said in one language.
+pub(super) fn said(say: &Say, language: Language) -> &str {
+    pick(language, &say.vi, &say.en)
 }
 
 /// A person's answer.
