@@ -1,20 +1,24 @@
 //! What a closure writes is held back until something else is asked of the database: a record's event, its row and all
 //! that follows from it then travel together, in one statement instead of six.
 //!
-//! One record's write at a time, so that events keep the order in which they were said.
+//! One record's write at a time, so that events keep the order in which they were said. A closure may also be run ahead of
+//! a transaction, with a connection that only reads (see [`ahead`](super::ahead)); it then ends with its writes in hand.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value as SqlValue,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExecResult, QueryResult,
+    QuerySelect, Select, Statement, Value as SqlValue,
 };
 
 /// An INSERT, UPDATE or DELETE and the number of rows that it must change.
+#[derive(Clone, Debug)]
 pub(super) struct Write {
-    sql: String,
-    values: Vec<SqlValue>,
-    rows: u64,
+    pub(super) sql: String,
+    pub(super) values: Vec<SqlValue>,
+    pub(super) rows: u64,
 }
 
 impl Write {
@@ -28,15 +32,48 @@ impl Write {
     }
 }
 
-/// The connection of a write transaction.
+/// The connection of a write transaction, or one that runs ahead of it.
 pub struct WriteConn<'a> {
-    conn: &'a DatabaseTransaction,
+    over: Over<'a>,
     held: Mutex<Vec<Write>>,
+}
+
+enum Over<'a> {
+    Transaction(&'a DatabaseTransaction),
+    /// Reads alone; whoever asks for more is refused, and that it was asked is kept.
+    Ahead(&'a DatabaseConnection, AtomicBool),
 }
 
 impl<'a> WriteConn<'a> {
     pub(super) fn new(conn: &'a DatabaseTransaction) -> Self {
-        Self { conn, held: Mutex::default() }
+        Self { over: Over::Transaction(conn), held: Mutex::default() }
+    }
+
+    pub(super) fn ahead(reader: &'a DatabaseConnection) -> Self {
+        Self { over: Over::Ahead(reader, AtomicBool::new(false)), held: Mutex::default() }
+    }
+
+    /// The transaction, for what only it can do: to lock, to write at once, or to read what it wrote.
+    pub(super) fn transaction(&self) -> Result<&'a DatabaseTransaction, DbErr> {
+        match &self.over {
+            Over::Transaction(conn) => Ok(conn),
+            Over::Ahead(_, asked) => {
+                asked.store(true, Ordering::Relaxed);
+                Err(DbErr::Custom("only a transaction does this".to_owned()))
+            }
+        }
+    }
+
+    /// The row, locked until the transaction ends; SQLite has one writer anyway.
+    pub async fn find_locked<E: EntityTrait>(&self, row: Select<E>) -> Result<Option<E::Model>, DbErr> {
+        self.transaction()?;
+        row.lock_exclusive().one(self).await
+    }
+
+    /// What was held back, unless the closure asked for what only a transaction does.
+    pub(super) fn taken(self) -> Option<Vec<Write>> {
+        let asked = matches!(&self.over, Over::Ahead(_, asked) if asked.load(Ordering::Relaxed));
+        (!asked).then(|| self.held.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Holds back one record's write, after what was held back before it was sent.
@@ -46,6 +83,18 @@ impl<'a> WriteConn<'a> {
         Ok(())
     }
 
+    fn holds_something(&self) -> bool {
+        !self.held.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Who reads ahead, if this statement may be asked ahead of a transaction.
+    fn reader(&self, sql: &str) -> Option<&'a DatabaseConnection> {
+        match &self.over {
+            Over::Ahead(reader, _) if reads(sql) && !self.holds_something() => Some(reader),
+            _ => None,
+        }
+    }
+
     /// Holds back what may go along: it touches no row that anything held back touches, and reads none.
     pub(super) fn along(&self, writes: impl IntoIterator<Item = Write>) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).extend(writes);
@@ -53,20 +102,30 @@ impl<'a> WriteConn<'a> {
 
     /// Sends what is held back.
     pub(super) async fn send(&self) -> Result<(), DbErr> {
-        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
-        if held.is_empty() {
+        if !self.holds_something() {
             return Ok(());
         }
-        let expected: u64 = held.iter().map(|write| write.rows).sum();
-        let backend = self.conn.get_database_backend();
-        let changed = if backend == DbBackend::Postgres {
-            let row = self.conn.query_one_raw(one_statement(held)).await?;
-            row.map_or(Ok(0), |row| row.try_get::<i64>("", "changed"))?.unsigned_abs()
-        } else {
-            self.conn.execute_raw(one_script(held)).await?.rows_affected()
-        };
-        if changed == expected { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
+        let conn = self.transaction()?;
+        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
+        write_all(conn, held).await
     }
+}
+
+/// Writes everything in one trip.
+pub(super) async fn write_all(conn: &impl ConnectionTrait, writes: Vec<Write>) -> Result<(), DbErr> {
+    let expected: u64 = writes.iter().map(|write| write.rows).sum();
+    let changed = if conn.get_database_backend() == DbBackend::Postgres {
+        let row = conn.query_one_raw(one_statement(writes)).await?;
+        row.map_or(Ok(0), |row| row.try_get::<i64>("", "changed"))?.unsigned_abs()
+    } else {
+        conn.execute_raw(one_script(writes)).await?.rows_affected()
+    };
+    if changed == expected { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
+}
+
+/// True for a query that changes nothing and locks nothing.
+fn reads(sql: &str) -> bool {
+    sql.starts_with("SELECT ") && !sql.contains(" FOR ")
 }
 
 /// PostgreSQL: every write a part of one query, which counts the rows. Guards look at the end of it.
@@ -89,7 +148,7 @@ fn one_script(writes: Vec<Write>) -> Statement {
 }
 
 /// `$1` becomes `$4` after three other values. Values are always bound, so no `$` stands in a text.
-fn renumbered(sql: &str, by: usize) -> String {
+pub(super) fn renumbered(sql: &str, by: usize) -> String {
     let mut pieces = sql.split('$');
     let mut text = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -103,27 +162,36 @@ fn renumbered(sql: &str, by: usize) -> String {
 #[async_trait]
 impl ConnectionTrait for WriteConn<'_> {
     fn get_database_backend(&self) -> DbBackend {
-        self.conn.get_database_backend()
+        match &self.over {
+            Over::Transaction(conn) => conn.get_database_backend(),
+            Over::Ahead(reader, _) => reader.get_database_backend(),
+        }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.send().await?;
-        self.conn.execute_raw(statement).await
+        self.transaction()?.execute_raw(statement).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         self.send().await?;
-        self.conn.execute_unprepared(sql).await
+        self.transaction()?.execute_unprepared(sql).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        if let Some(reader) = self.reader(&statement.sql) {
+            return reader.query_one_raw(statement).await;
+        }
         self.send().await?;
-        self.conn.query_one_raw(statement).await
+        self.transaction()?.query_one_raw(statement).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        if let Some(reader) = self.reader(&statement.sql) {
+            return reader.query_all_raw(statement).await;
+        }
         self.send().await?;
-        self.conn.query_all_raw(statement).await
+        self.transaction()?.query_all_raw(statement).await
     }
 }
 

@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sea_orm::{ConnectionTrait, Statement, Value as SqlValue};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value as SqlValue};
 use uuid::Uuid;
 
+use super::ahead::Job;
 use super::constraint::{placeholders, translate};
 use super::held::Write;
 use super::{Context, Db, Outcome, WriteTx};
@@ -79,6 +80,9 @@ impl Db {
         };
         let entry = (actor, once.operation, once.key.clone());
         let _mark = self.in_flight.mark(entry).ok_or(Code::IdempotencyInFlight)?;
+        if let Some(answer) = self.record_ahead(context, actor, once, &f).await {
+            return Ok(answer);
+        }
         self.record(context, async |tx: &WriteTx<'_>| {
             if !claim(tx, actor, once).await? {
                 return stored(tx, actor, once).await.map(Outcome::Unchanged);
@@ -90,11 +94,70 @@ impl Db {
         .await
     }
 
+    /// Runs `f` ahead of a transaction and sends what it wrote whole. Nothing that is not committed is answered here, not
+    /// even a refusal: the stored answer of an earlier call goes before it.
+    async fn record_ahead<F>(&self, context: &Context, actor: Uuid, once: &Once, f: &F) -> Option<Answer>
+    where
+        F: AsyncFn(&WriteTx<'_>) -> Result<Answer, Error>,
+    {
+        if !self.needs.may_go_ahead(once.operation) {
+            return None;
+        }
+        let reader = self.reader();
+        let tx = WriteTx::ahead(reader.conn(), context);
+        let said = f(&tx).await;
+        let (event, backend) = (tx.event.get().is_some(), reader.conn().get_database_backend());
+        let Some(mut writes) = tx.conn.taken() else {
+            self.needs.a_transaction(once.operation);
+            return None;
+        };
+        let answer = said.ok().filter(|_| event)?;
+        writes.push(whole(backend, context.at, actor, once, &answer));
+        let (job, committed) = Job::of(writes)?;
+        self.engine.post(job).await;
+        committed.await.ok().map(|()| answer)
+    }
+
     /// Forgets answers older than [`KEPT`].
     pub async fn forget_old_answers(&self, now: Micros) -> Result<(), Error> {
         let sql = format!("DELETE FROM idempotency WHERE created_at < {}", now - KEPT);
         self.housekeeping(&sql).await
     }
+}
+
+/// Operations whose closures asked for what only a transaction does: trying them ahead again would be in vain.
+#[derive(Clone, Default)]
+pub(super) struct Needs(Arc<Mutex<HashSet<&'static str>>>);
+
+impl Needs {
+    fn may_go_ahead(&self, operation: &'static str) -> bool {
+        !self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(operation)
+    }
+
+    fn a_transaction(&self, operation: &'static str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(operation);
+    }
+}
+
+/// The claim and the answer at once.
+fn whole(backend: DbBackend, at: Micros, actor: Uuid, once: &Once, answer: &Answer) -> Write {
+    let sql = format!(
+        "INSERT INTO idempotency (actor_id, operation, idempotency_key, payload_hash, created_at, status, location, etag, \
+         body) VALUES ({})",
+        placeholders(backend, 1, 9)
+    );
+    let values: [SqlValue; 9] = [
+        actor.into(),
+        once.operation.into(),
+        once.key.clone().into(),
+        once.payload.to_vec().into(),
+        at.into(),
+        i64::from(answer.status).into(),
+        answer.location.clone().into(),
+        answer.etag.clone().into(),
+        answer.body.clone().into(),
+    ];
+    Write::new(sql, values, 1)
 }
 
 /// The claim comes first in the transaction, so that a second runner elsewhere waits for it.

@@ -4,7 +4,8 @@
 //! [`Db::record`] runs a closure in a write transaction; the closure answers with an [`Outcome`].
 //! On SQLite one writer lends its open transaction to waiting requests in turn and commits once for
 //! the group; on PostgreSQL each request has its own transaction and a sealer gives positions after
-//! the commit. Both stand behind the same calls.
+//! the commit. Requests that need no transaction of their own leave what they write with others ([`ahead`]). Both stand
+//! behind the same calls.
 
 use std::sync::OnceLock;
 
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use crate::clock::Micros;
 use crate::error::{Code, Error};
 
+mod ahead;
 pub mod constraint;
 pub mod document;
 pub mod event;
@@ -28,6 +30,7 @@ mod sqlite;
 
 pub use document::DocumentRef;
 pub use event::Event;
+pub use held::WriteConn;
 pub use record::{Class, Field, Record, Row};
 
 /// The embedded or the production database.
@@ -35,12 +38,23 @@ pub use record::{Class, Field, Record, Row};
 pub struct Db {
     engine: Engine,
     in_flight: idempotency::InFlight,
+    needs: idempotency::Needs,
 }
 
 #[derive(Clone)]
 enum Engine {
     Sqlite(sqlite::Sqlite),
     Postgres(postgres::Postgres),
+}
+
+impl Engine {
+    /// Leaves a job with those who write.
+    async fn post(&self, job: ahead::Job) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.post(job).await,
+            Self::Postgres(postgres) => postgres.post(job).await,
+        }
+    }
 }
 
 /// What a write transaction did.
@@ -94,7 +108,7 @@ impl Snapshot {
 
 /// A write transaction, to be had from [`Db::record`] only.
 pub struct WriteTx<'a> {
-    conn: held::WriteConn<'a>,
+    conn: WriteConn<'a>,
     context: &'a Context,
     /// The first event: stands in the log if and only if the transaction is committed.
     event: OnceLock<Uuid>,
@@ -102,11 +116,16 @@ pub struct WriteTx<'a> {
 
 impl<'a> WriteTx<'a> {
     fn new(conn: &'a DatabaseTransaction, context: &'a Context) -> Self {
-        Self { conn: held::WriteConn::new(conn), context, event: OnceLock::new() }
+        Self { conn: WriteConn::new(conn), context, event: OnceLock::new() }
+    }
+
+    /// Runs a closure before there is a transaction.
+    fn ahead(reader: &'a DatabaseConnection, context: &'a Context) -> Self {
+        Self { conn: WriteConn::ahead(reader), context, event: OnceLock::new() }
     }
 
     /// The connection to hand to a `store` function.
-    pub fn conn(&self) -> &held::WriteConn<'a> {
+    pub fn conn(&self) -> &WriteConn<'a> {
         &self.conn
     }
 
@@ -131,6 +150,7 @@ impl<'a> WriteTx<'a> {
     /// Serialises the closures that share a rule over several rows, until the transaction ends.
     /// SQLite has one writer anyway.
     pub async fn lock(&self, name: &str) -> Result<(), Error> {
+        self.conn.transaction().map_err(constraint::translate)?;
         if self.conn.get_database_backend() == DbBackend::Postgres {
             let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
             let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [name.into()]);
@@ -166,7 +186,11 @@ impl Db {
         } else {
             return Err(Error::internal("THIDUA_DATABASE_URL must start with sqlite:// or postgres://"));
         };
-        Ok(Self { engine, in_flight: idempotency::InFlight::default() })
+        Ok(Self::of(engine))
+    }
+
+    fn of(engine: Engine) -> Self {
+        Self { engine, in_flight: idempotency::InFlight::default(), needs: idempotency::Needs::default() }
     }
 
     /// True if the URL names an embedded database.
@@ -182,7 +206,7 @@ impl Db {
     /// For measurements: an embedded database whose writes are committed one by one, not in groups.
     pub async fn connect_committing_each(url: &str) -> Result<Self, Error> {
         let engine = Engine::Sqlite(sqlite::Sqlite::connect(url, 1).await?);
-        Ok(Self { engine, in_flight: idempotency::InFlight::default() })
+        Ok(Self::of(engine))
     }
 
     /// Runs `f` in a write transaction; it may run again when PostgreSQL asks for a retry, so it

@@ -1,4 +1,5 @@
-//! The production engine: a transaction a request, and a sealer that gives positions afterwards.
+//! The production engine: a transaction a request, carriers for what needs none of its own, and a sealer that gives
+//! positions afterwards.
 //!
 //! Any replica may seal; the lock on the head row is the election. A transaction is tried again
 //! on 40001 and 40P01, and after COMMIT only once it is certain that it did not happen.
@@ -10,17 +11,21 @@ use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, IsolationLevel,
     TransactionTrait,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify, mpsc};
 use uuid::Uuid;
 
 use migration::{Migrator, MigratorTrait};
 
+use super::ahead::{self, Job, MOST};
 use super::fate::{self, Fate};
 use super::{Context, Outcome, WriteTx, constraint, search, timed_out};
 use crate::error::Error;
 use crate::log::seal;
 
 const CONNECTIONS: u32 = 16;
+/// Who write what was left with them; while one waits for the database, more comes together for the other.
+const CARRIERS: usize = 2;
+const QUEUE: usize = 1024;
 const ATTEMPTS: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(10);
 /// Between two seals: what is committed meanwhile goes together, since a seal costs about as much for one event as for
@@ -50,6 +55,7 @@ pub(super) struct Postgres {
     sealer: DatabaseConnection,
     wake: Arc<Notify>,
     stop: Arc<Notify>,
+    jobs: mpsc::Sender<Job>,
 }
 
 impl Postgres {
@@ -57,7 +63,18 @@ impl Postgres {
         let connections = if cfg!(test) { 4 } else { CONNECTIONS };
         // Each opens its first connection, which takes a while with TLS.
         let (pool, sealer) = tokio::try_join!(pool(url, connections), pool(url, 1))?;
-        Ok(Self { pool, sealer, wake: Arc::new(Notify::new()), stop: Arc::new(Notify::new()) })
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let this = Self { pool, sealer, wake: Arc::new(Notify::new()), stop: Arc::new(Notify::new()), jobs };
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..CARRIERS {
+            tokio::spawn(carry(this.pool.clone(), this.wake.clone(), waiting.clone()));
+        }
+        Ok(this)
+    }
+
+    pub(super) async fn post(&self, job: Job) {
+        // Without carriers the job is dropped, and so runs in a transaction.
+        let _ = self.jobs.send(job).await;
     }
 
     pub(super) fn pool(&self) -> DatabaseConnection {
@@ -192,6 +209,25 @@ impl Postgres {
         self.stop.notify_one();
         let _ = self.pool.close().await;
         let _ = self.sealer.close().await;
+    }
+}
+
+/// Takes what waits and writes it, a statement for all that are alike: it is committed with its answer.
+async fn carry(pool: DatabaseConnection, wake: Arc<Notify>, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
+    loop {
+        let mut jobs = Vec::new();
+        if waiting.lock().await.recv_many(&mut jobs, MOST).await == 0 {
+            return;
+        }
+        for mut load in ahead::loads(jobs) {
+            match load.write(&pool).await {
+                Ok(()) => {
+                    wake.notify_one();
+                    load.committed();
+                }
+                Err(error) => load.refused(&error),
+            }
+        }
     }
 }
 

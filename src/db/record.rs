@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::event::{Disclosure, Event, Leaf, MAX_LEAF, leaf_hash};
-use super::held::Write;
+use super::held::{Write, WriteConn};
 use super::{WriteTx, constraint, search};
 use crate::clock::{Micros, civil_date};
 use crate::error::{Code, Error};
@@ -87,7 +87,7 @@ pub trait Record: Clone + Send + Sync + Sized + Serialize + DeserializeOwned + '
     /// Reads one row.
     fn find(conn: &impl ConnectionTrait, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
     /// Reads one row that is about to change, holding its lock until the transaction ends.
-    fn find_locked(conn: &impl ConnectionTrait, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
+    fn find_locked(conn: &WriteConn<'_>, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
     /// The rows after this one, by id.
     fn stretch(
         conn: &impl ConnectionTrait,
@@ -320,7 +320,7 @@ macro_rules! record {
             use super::*;
             use sea_orm::entity::prelude::*;
             use sea_orm::{ActiveValue, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait};
-            use $crate::db::{Field, Record, Row};
+            use $crate::db::{Field, Record, Row, WriteConn};
 
             #[derive(Clone, Debug, PartialEq, DeriveEntityModel, serde::Serialize, serde::Deserialize)]
             #[sea_orm(table_name = $table)]
@@ -419,8 +419,8 @@ macro_rules! record {
                     Entity::find_by_id(id).one(conn).await
                 }
 
-                async fn find_locked(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<Self>, DbErr> {
-                    Entity::find_by_id(id).lock_exclusive().one(conn).await
+                async fn find_locked(conn: &WriteConn<'_>, id: Uuid) -> Result<Option<Self>, DbErr> {
+                    conn.find_locked(Entity::find_by_id(id)).await
                 }
 
                 async fn stretch(

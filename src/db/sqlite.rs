@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use migration::{Migrator, MigratorTrait};
 
+use super::ahead::{self, Job, Load, MOST};
 use super::{Context, Outcome, WriteTx, constraint, search, timed_out};
 use crate::error::{Code, Error};
 use crate::log::seal;
@@ -35,7 +36,15 @@ const WAIT: Duration = Duration::from_secs(20);
 pub(super) struct Sqlite {
     writer: DatabaseConnection,
     readers: DatabaseConnection,
-    queue: mpsc::Sender<oneshot::Sender<Turn>>,
+    queue: mpsc::Sender<Waiting>,
+}
+
+/// Who waits for the writer.
+enum Waiting {
+    /// A closure that wants the transaction itself.
+    Turn(oneshot::Sender<Turn>),
+    /// What a closure wrote ahead.
+    Job(Job),
 }
 
 /// The lent transaction; goes home when dropped.
@@ -91,7 +100,7 @@ impl Sqlite {
         F: AsyncFn(&WriteTx<'_>) -> Result<Outcome<T>, Error>,
     {
         let (lend, lent) = oneshot::channel();
-        self.queue.send(lend).await.map_err(|_| Error::new(Code::Busy))?;
+        self.queue.send(Waiting::Turn(lend)).await.map_err(|_| Error::new(Code::Busy))?;
         let waited = tokio::time::timeout(WAIT, lent).await.map_err(|_| timed_out())?;
         let mut turn = waited.map_err(|_| Error::new(Code::Busy))?;
         let outcome = {
@@ -108,6 +117,11 @@ impl Sqlite {
                 Ok(value)
             }
         }
+    }
+
+    pub(super) async fn post(&self, job: Job) {
+        // Without a writer the job is dropped, and so waits for a turn, which is refused.
+        let _ = self.queue.send(Waiting::Job(job)).await;
     }
 
     /// `BEGIN IMMEDIATE` is the lock that makes several `migrate` at once safe.
@@ -162,7 +176,7 @@ async fn begin(conn: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> 
 }
 
 /// The writer: takes a waiting request, opens a group, serves whoever else waits, commits.
-async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<oneshot::Sender<Turn>>, most: usize) {
+async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<Waiting>, most: usize) {
     let mut next = None;
     loop {
         // Whoever was next when a group failed is the first of another.
@@ -181,10 +195,12 @@ async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<oneshot::Se
                 continue;
             }
         };
-        let mut keepers = Vec::new();
-        let group = serve_group(tx, &mut next, &mut waiting, &mut keepers, most).await;
-        let result = match group {
-            Ok(tx) if keepers.is_empty() => tx.rollback().await.map_err(constraint::translate),
+        let mut group = Group { served: 0, most, keepers: Vec::new(), loads: Vec::new() };
+        let served = group.serve(tx, &mut next, &mut waiting).await;
+        let result = match served {
+            Ok(tx) if group.keepers.is_empty() && group.loads.is_empty() => {
+                tx.rollback().await.map_err(constraint::translate)
+            }
             Ok(tx) => commit(tx).await,
             // SQLite has rolled everything back by itself, for a fault of the last turn: the others may come again.
             Err(error) => Err(Error { source: Some(Box::new(error)), ..Error::new(Code::Busy) }),
@@ -193,13 +209,7 @@ async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<oneshot::Se
             tracing::error!(%error, "a group of writes was not committed");
             renew(&conn).await;
         }
-        for keeper in keepers {
-            let answer = match &result {
-                Ok(()) => Ok(()),
-                Err(error) => Err(Error::new(error.code)),
-            };
-            let _ = keeper.send(answer);
-        }
+        group.answer(result.map_err(|error| error.code));
     }
 }
 
@@ -228,32 +238,115 @@ async fn commit(tx: DatabaseTransaction) -> Result<(), Error> {
     tx.commit().await.map_err(constraint::translate)
 }
 
-async fn serve_group(
-    mut tx: DatabaseTransaction,
-    next: &mut Option<oneshot::Sender<Turn>>,
-    waiting: &mut mpsc::Receiver<oneshot::Sender<Turn>>,
-    keepers: &mut Vec<oneshot::Sender<Result<(), Error>>>,
+/// Requests that share a transaction.
+struct Group {
+    served: usize,
     most: usize,
-) -> Result<DatabaseTransaction, DbErr> {
-    let mut served = 0;
-    tx.execute_unprepared("SAVEPOINT turn").await?;
-    while let Some(lend) = next.take() {
+    /// Closures that had a turn and wrote.
+    keepers: Vec<oneshot::Sender<Result<(), Error>>>,
+    /// Jobs that were written.
+    loads: Vec<Load>,
+}
+
+impl Group {
+    /// A savepoint is open before each turn and each load of jobs.
+    async fn serve(
+        &mut self,
+        mut tx: DatabaseTransaction,
+        next: &mut Option<Waiting>,
+        waiting: &mut mpsc::Receiver<Waiting>,
+    ) -> Result<DatabaseTransaction, DbErr> {
+        tx.execute_unprepared("SAVEPOINT turn").await?;
+        while let Some(first) = next.take() {
+            match first {
+                Waiting::Turn(lend) => tx = self.lend(tx, lend, next, waiting).await?,
+                Waiting::Job(job) => {
+                    let jobs = self.gather(job, next, waiting);
+                    self.write(&tx, jobs).await?;
+                }
+            }
+        }
+        Ok(tx)
+    }
+
+    fn take(&mut self, waiting: &mut mpsc::Receiver<Waiting>) -> Option<Waiting> {
+        if self.served < self.most { waiting.try_recv().ok() } else { None }
+    }
+
+    async fn lend(
+        &mut self,
+        tx: DatabaseTransaction,
+        lend: oneshot::Sender<Turn>,
+        next: &mut Option<Waiting>,
+        waiting: &mut mpsc::Receiver<Waiting>,
+    ) -> Result<DatabaseTransaction, DbErr> {
         let (home, returned) = oneshot::channel();
         // If the request is gone, the failed send drops the turn, which comes home at once.
         let _ = lend.send(Turn { conn: Some(tx), home: Some(home) });
         let returned = returned.await.map_err(|_| DbErr::Custom("a turn was lost".into()))?;
-        tx = returned.conn;
-        served += 1;
-        *next = if served < most { waiting.try_recv().ok() } else { None };
-        // One trip to the database's thread, not two or three.
-        let script = match (&returned.keep, &*next) {
-            (Some(_), Some(_)) => "RELEASE turn; SAVEPOINT turn",
-            (Some(_), None) => "RELEASE turn",
-            (None, Some(_)) => "ROLLBACK TO turn",
-            (None, None) => "ROLLBACK TO turn; RELEASE turn",
-        };
-        tx.execute_unprepared(script).await?;
-        keepers.extend(returned.keep);
+        let tx = returned.conn;
+        self.served += 1;
+        *next = self.take(waiting);
+        // One trip to the database's thread, not two or three; a commit needs no release before it.
+        match (&returned.keep, &*next) {
+            (Some(_), None) => {}
+            (Some(_), Some(_)) => next_turn(&tx).await?,
+            (None, _) => undo(&tx).await?,
+        }
+        self.keepers.extend(returned.keep);
+        Ok(tx)
     }
-    Ok(tx)
+
+    /// The job and those right behind it.
+    fn gather(&mut self, first: Job, next: &mut Option<Waiting>, waiting: &mut mpsc::Receiver<Waiting>) -> Vec<Job> {
+        let mut jobs = vec![first];
+        self.served += 1;
+        while let Some(taken) = self.take(waiting) {
+            match taken {
+                Waiting::Job(job) if jobs.len() < MOST => {
+                    jobs.push(job);
+                    self.served += 1;
+                }
+                other => {
+                    *next = Some(other);
+                    break;
+                }
+            }
+        }
+        jobs
+    }
+
+    /// Jobs that cannot be written together are dropped, and come back for turns.
+    async fn write(&mut self, tx: &DatabaseTransaction, jobs: Vec<Job>) -> Result<(), DbErr> {
+        for mut load in ahead::loads(jobs) {
+            match load.write(tx).await {
+                Ok(()) => {
+                    next_turn(tx).await?;
+                    self.loads.push(load);
+                }
+                Err(error) => {
+                    load.refused(&error);
+                    undo(tx).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(self, result: Result<(), Code>) {
+        for keeper in self.keepers {
+            let _ = keeper.send(result.map_err(Error::new));
+        }
+        if result.is_ok() {
+            self.loads.into_iter().for_each(Load::committed);
+        }
+    }
+}
+
+async fn next_turn(tx: &DatabaseTransaction) -> Result<(), DbErr> {
+    tx.execute_unprepared("RELEASE turn; SAVEPOINT turn").await.map(drop)
+}
+
+async fn undo(tx: &DatabaseTransaction) -> Result<(), DbErr> {
+    tx.execute_unprepared("ROLLBACK TO turn").await.map(drop)
 }

@@ -4,6 +4,7 @@ mod support;
 
 mod access;
 mod activities;
+mod ahead;
 mod attestations;
 mod breaking;
 mod campaigns;
