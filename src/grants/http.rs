@@ -249,6 +249,9 @@ pub struct GrantView {
     pub valid_to: Option<NaiveDate>,
     /// How it stands today.
     pub state: GrantState,
+    /// Why it was last ended or cut short; personal. Null if it was not, and once erased.
+    #[schema(max_length = 1000)]
+    pub end_reason: Option<String>,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -274,6 +277,7 @@ impl GrantView {
             valid_from: row.valid_from,
             valid_to: row.valid_to,
             state,
+            end_reason: row.end_reason.clone(),
             allowed_actions: if may_end { vec!["end"] } else { vec![] },
             version: row.version,
             created_at: rfc3339(row.created_at),
