@@ -27,6 +27,7 @@ mod m0012_nominations;
 mod m0013_revocations;
 mod m0014_search;
 mod m0015_annulled_and_withdrawn;
+mod m0016_reasons;
 
 /// Every migration in the order in which it runs.
 pub struct Migrator;
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_revocations::Migration),
             Box::new(m0014_search::Migration),
             Box::new(m0015_annulled_and_withdrawn::Migration),
+            Box::new(m0016_reasons::Migration),
         ]
     }
 }

@@ -40,6 +40,7 @@ record! {
         internal submitted_by: Option<Uuid>,
         internal decided_by: Option<Uuid>,
         personal return_reason: Option<String>,
+        personal change_reason: Option<String>,
     }
 }
 
@@ -183,6 +184,7 @@ pub async fn report(tx: &WriteTx<'_>, draft: &ActivityDraft) -> Result<activity:
         submitted_by: None,
         decided_by: None,
         return_reason: None,
+        change_reason: None,
     };
     tx.insert(row.with(&draft.content)?, Event::new("activity.reported")).await
 }
@@ -222,13 +224,14 @@ pub async fn correct(
     content: &ActivityContent,
     reason: &str,
 ) -> Result<activity::Model, Error> {
-    let new = activity::Model { written_by: tx.account(), ..old.with(content)?.submitted(tx) };
+    let row = old.with(content)?.submitted(tx);
+    let new = activity::Model { written_by: tx.account(), change_reason: Some(reason.to_owned()), ..row };
     tx.update(old, new, Event::because("activity.corrected", reason)).await
 }
 
 /// Takes it back.
 pub async fn withdraw(tx: &WriteTx<'_>, old: &activity::Model, reason: &str) -> Result<activity::Model, Error> {
-    let new = old.in_state(ActivityState::Withdrawn);
+    let new = activity::Model { change_reason: Some(reason.to_owned()), ..old.in_state(ActivityState::Withdrawn) };
     tx.update(old, new, Event::because("activity.withdrawn", reason)).await
 }
 

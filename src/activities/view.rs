@@ -37,6 +37,10 @@ pub struct ActivityView {
     /// Why it was returned; until it is submitted again.
     #[schema(max_length = 1000)]
     pub return_reason: Option<String>,
+    /// Why it was last corrected, or withdrawn; personal. Null if it was not, if that was before reasons were kept, and
+    /// once erased.
+    #[schema(max_length = 1000)]
+    pub change_reason: Option<String>,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -89,6 +93,7 @@ impl Resource for activity::Model {
             submitted_by: self.submitted_by,
             decided_by: self.decided_by,
             return_reason: self.return_reason.clone(),
+            change_reason: self.change_reason.clone(),
             allowed_actions: self.allowed_actions(sight, caller)?,
             version: self.version,
             created_at: rfc3339(self.created_at),

@@ -31,6 +31,7 @@ record! {
         public state: String,
         internal reported_by: Option<Uuid>,
         internal confirmed_by: Option<Uuid>,
+        personal change_reason: Option<String>,
         public day: Date,
     }
 }
@@ -83,6 +84,7 @@ pub async fn report(tx: &WriteTx<'_>, draft: &FigureDraft) -> Result<figure::Mod
         state: FigureState::Reported.as_str().to_owned(),
         reported_by: tx.account(),
         confirmed_by: None,
+        change_reason: None,
         day: day_of(draft.year)?,
     };
     tx.insert(row.with(&draft.counts), Event::new("figure.reported")).await
@@ -101,13 +103,14 @@ pub async fn correct(
     counts: &Counts,
     reason: &str,
 ) -> Result<figure::Model, Error> {
-    let new = figure::Model { confirmed_by: tx.account(), ..old.with(counts) };
+    let new = figure::Model { confirmed_by: tx.account(), change_reason: Some(reason.to_owned()), ..old.with(counts) };
     tx.update(old, new, Event::because("figure.corrected", reason)).await
 }
 
 /// Takes a reported figure back.
 pub async fn withdraw(tx: &WriteTx<'_>, old: &figure::Model, reason: &str) -> Result<figure::Model, Error> {
-    let new = figure::Model { state: FigureState::Withdrawn.as_str().to_owned(), ..old.clone() };
+    let state = FigureState::Withdrawn.as_str().to_owned();
+    let new = figure::Model { state, change_reason: Some(reason.to_owned()), ..old.clone() };
     tx.update(old, new, Event::because("figure.withdrawn", reason)).await
 }
 

@@ -33,6 +33,10 @@ pub struct FigureView {
     pub reported_by: Option<Uuid>,
     /// Who confirmed it, or corrected it since.
     pub confirmed_by: Option<Uuid>,
+    /// Why it was last corrected, or withdrawn; personal. Null if it was not, if that was before reasons were kept, and
+    /// once erased.
+    #[schema(max_length = 1000)]
+    pub change_reason: Option<String>,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -77,6 +81,7 @@ impl Resource for figure::Model {
             state: self.state()?,
             reported_by: self.reported_by,
             confirmed_by: self.confirmed_by,
+            change_reason: self.change_reason.clone(),
             allowed_actions: self.allowed_actions(place, caller)?,
             version: self.version,
             created_at: rfc3339(self.created_at),

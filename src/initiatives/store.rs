@@ -33,6 +33,7 @@ record! {
         internal written_by: Option<Uuid>,
         internal submitted_by: Option<Uuid>,
         internal decided_by: Option<Uuid>,
+        personal change_reason: Option<String>,
     }
 }
 
@@ -107,6 +108,7 @@ pub async fn propose(tx: &WriteTx<'_>, draft: &InitiativeDraft) -> Result<initia
         written_by: tx.account(),
         submitted_by: None,
         decided_by: None,
+        change_reason: None,
     };
     tx.insert(row.with(&draft.content)?, Event::new("initiative.proposed")).await
 }
@@ -154,6 +156,7 @@ pub async fn not_recognise(
         decision_number: None,
         decided_on: None,
         decided_by: tx.account(),
+        change_reason: event.reason.map(str::to_owned),
         ..old.in_state(InitiativeState::NotRecognised)
     };
     tx.update(old, new, event).await
@@ -161,7 +164,7 @@ pub async fn not_recognise(
 
 /// Takes it back.
 pub async fn withdraw(tx: &WriteTx<'_>, old: &initiative::Model, reason: &str) -> Result<initiative::Model, Error> {
-    let new = old.in_state(InitiativeState::Withdrawn);
+    let new = initiative::Model { change_reason: Some(reason.to_owned()), ..old.in_state(InitiativeState::Withdrawn) };
     tx.update(old, new, Event::because("initiative.withdrawn", reason)).await
 }
 

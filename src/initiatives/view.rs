@@ -33,6 +33,10 @@ pub struct InitiativeView {
     pub submitted_by: Option<Uuid>,
     /// Who entered the decision; null while it waits.
     pub decided_by: Option<Uuid>,
+    /// Why it was refused, revoked or withdrawn; personal. Null if it was not, if that was before reasons were kept,
+    /// and once erased.
+    #[schema(max_length = 1000)]
+    pub change_reason: Option<String>,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -84,6 +88,7 @@ impl Resource for initiative::Model {
             state: self.state()?,
             submitted_by: self.submitted_by,
             decided_by: self.decided_by,
+            change_reason: self.change_reason.clone(),
             allowed_actions: self.allowed_actions(sight, caller)?,
             version: self.version,
             created_at: rfc3339(self.created_at),

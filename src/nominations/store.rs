@@ -33,6 +33,7 @@ record! {
         internal submitted_by: Option<Uuid>,
         internal returned_by: Option<Uuid>,
         personal return_reason: Option<String>,
+        personal change_reason: Option<String>,
     }
 }
 
@@ -79,6 +80,7 @@ pub async fn file(tx: &WriteTx<'_>, draft: &NominationDraft, filed_on: NaiveDate
         submitted_by: None,
         returned_by: None,
         return_reason: None,
+        change_reason: None,
     };
     tx.insert(row, Event::new("nomination.filed")).await
 }
@@ -112,7 +114,8 @@ pub async fn send_back(tx: &WriteTx<'_>, old: &nomination::Model, reason: &str) 
 
 /// Withdraws it for good.
 pub async fn withdraw(tx: &WriteTx<'_>, old: &nomination::Model, reason: &str) -> Result<nomination::Model, Error> {
-    tx.update(old, old.in_state(NominationState::Withdrawn), Event::because("nomination.withdrawn", reason)).await
+    let new = nomination::Model { change_reason: Some(reason.to_owned()), ..old.in_state(NominationState::Withdrawn) };
+    tx.update(old, new, Event::because("nomination.withdrawn", reason)).await
 }
 
 /// Nominations of one subject in one round for one award form are filed one after another.

@@ -53,6 +53,9 @@ pub struct NominationView {
     /// Why it was returned; personal.
     #[schema(max_length = 1000)]
     pub return_reason: Option<String>,
+    /// Why it was withdrawn; personal. Null if it was not, if that was before reasons were kept, and once erased.
+    #[schema(max_length = 1000)]
+    pub change_reason: Option<String>,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -107,6 +110,7 @@ impl Resource for nomination::Model {
             submitted_by: self.submitted_by,
             returned_by: self.returned_by,
             return_reason: self.return_reason.clone(),
+            change_reason: self.change_reason.clone(),
             allowed_actions: self.allowed_actions(sides, caller)?,
             version: self.version,
             created_at: rfc3339(self.created_at),

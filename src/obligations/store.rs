@@ -30,6 +30,7 @@ record! {
         public state: String,
         internal kept_by: Option<Uuid>,
         internal fulfilment_by: Option<Uuid>,
+        personal change_reason: Option<String>,
     }
 }
 
@@ -102,6 +103,7 @@ pub async fn impose(tx: &WriteTx<'_>, draft: &ObligationDraft) -> Result<obligat
         state: ObligationState::Open.as_str().to_owned(),
         kept_by: tx.account(),
         fulfilment_by: None,
+        change_reason: None,
     };
     tx.insert(row.with_terms(&draft.terms), Event::new("obligation.imposed")).await
 }
@@ -131,13 +133,15 @@ pub async fn correct(
     (fulfilment, later): (&Fulfilment, bool),
     reason: &str,
 ) -> Result<obligation::Model, Error> {
-    let new = old.with_terms(terms).with_fulfilment(fulfilment, later, tx.account())?;
+    let row = old.with_terms(terms).with_fulfilment(fulfilment, later, tx.account())?;
+    let new = obligation::Model { change_reason: Some(reason.to_owned()), ..row };
     tx.update(old, new, Event::because("obligation.corrected", reason)).await
 }
 
 /// Ends what is owed.
 pub async fn cancel(tx: &WriteTx<'_>, old: &obligation::Model, reason: &str) -> Result<obligation::Model, Error> {
-    let new = obligation::Model { state: ObligationState::Cancelled.as_str().to_owned(), ..old.clone() };
+    let state = ObligationState::Cancelled.as_str().to_owned();
+    let new = obligation::Model { state, change_reason: Some(reason.to_owned()), ..old.clone() };
     tx.update(old, new, Event::because("obligation.cancelled", reason)).await
 }
 

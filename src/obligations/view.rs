@@ -37,6 +37,10 @@ pub struct ObligationView {
     pub kept_by: Option<Uuid>,
     /// Who entered or last corrected the fulfilment.
     pub fulfilment_by: Option<Uuid>,
+    /// Why it was last corrected, or cancelled; personal. Null if it was not, if that was before reasons were kept, and
+    /// once erased.
+    #[schema(max_length = 1000)]
+    pub change_reason: Option<String>,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -86,6 +90,7 @@ impl Resource for obligation::Model {
             state,
             kept_by: self.kept_by,
             fulfilment_by: self.fulfilment_by,
+            change_reason: self.change_reason.clone(),
             allowed_actions: self.allowed_actions(sight, caller)?,
             version: self.version,
             created_at: rfc3339(self.created_at),

@@ -37,6 +37,7 @@ record! {
         internal reported_by: Option<Uuid>,
         internal confirmed_by: Option<Uuid>,
         personal note: Option<String>,
+        personal change_reason: Option<String>,
     }
 }
 
@@ -129,6 +130,7 @@ pub async fn report(tx: &WriteTx<'_>, draft: &ObservationDraft, sort: Sort) -> R
         reported_by: tx.account(),
         confirmed_by: None,
         note: None,
+        change_reason: None,
     };
     tx.insert(row.with(&draft.content)?, Event::new("observation.reported")).await
 }
@@ -153,13 +155,15 @@ pub async fn correct(
     content: &Content,
     reason: &str,
 ) -> Result<observation::Model, Error> {
-    let new = observation::Model { confirmed_by: tx.account(), ..old.with(content)? };
+    let new =
+        observation::Model { confirmed_by: tx.account(), change_reason: Some(reason.to_owned()), ..old.with(content)? };
     tx.update(old, new, Event::because("observation.corrected", reason)).await
 }
 
 /// Takes it out of effect.
 pub async fn withdraw(tx: &WriteTx<'_>, old: &observation::Model, reason: &str) -> Result<observation::Model, Error> {
-    let new = observation::Model { state: ObservationState::Withdrawn.as_str().to_owned(), ..old.clone() };
+    let state = ObservationState::Withdrawn.as_str().to_owned();
+    let new = observation::Model { state, change_reason: Some(reason.to_owned()), ..old.clone() };
     tx.update(old, new, Event::because("observation.withdrawn", reason)).await
 }
 

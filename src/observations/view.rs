@@ -46,6 +46,10 @@ pub struct ObservationView {
     pub reported_by: Option<Uuid>,
     /// Who confirmed or last corrected it.
     pub confirmed_by: Option<Uuid>,
+    /// Why it was last corrected, or withdrawn; personal. Null if it was not, if that was before reasons were kept, and
+    /// once erased.
+    #[schema(max_length = 1000)]
+    pub change_reason: Option<String>,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -108,6 +112,7 @@ impl Resource for observation::Model {
             state: self.state()?,
             reported_by: self.reported_by,
             confirmed_by: self.confirmed_by,
+            change_reason: self.change_reason.clone(),
             allowed_actions: self.allowed_actions(sight, caller)?,
             version: self.version,
             created_at: rfc3339(self.created_at),

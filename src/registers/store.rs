@@ -31,6 +31,7 @@ record! {
         public day: Date,
         internal closed_by: Option<Uuid>,
         public closed_on: Option<Date>,
+        personal change_reason: Option<String>,
     }
 }
 
@@ -189,6 +190,7 @@ pub async fn close(tx: &WriteTx<'_>, draft: &RegisterDraft, cut_off: NaiveDate) 
         day: cut_off,
         closed_by: None,
         closed_on: None,
+        change_reason: None,
     };
     tx.insert(row.closed(tx), Event::new("register.closed")).await
 }
@@ -197,7 +199,8 @@ pub async fn close(tx: &WriteTx<'_>, draft: &RegisterDraft, cut_off: NaiveDate) 
 pub async fn reopen(tx: &WriteTx<'_>, old: &register::Model, reason: &str) -> Result<register::Model, Error> {
     lock(tx, old.campaign_id, old.unit_id, &old.name).await?;
     let state = RegisterState::Open.as_str().to_owned();
-    let new = register::Model { state, closed_by: None, closed_on: None, ..old.clone() };
+    let change_reason = Some(reason.to_owned());
+    let new = register::Model { state, closed_by: None, closed_on: None, change_reason, ..old.clone() };
     tx.update(old, new, Event::because("register.reopened", reason)).await
 }
 

@@ -40,6 +40,10 @@ pub struct RegisterView {
     pub closed_by: Option<Uuid>,
     /// The civil date on which it was closed; null while it is open.
     pub closed_on: Option<NaiveDate>,
+    /// Why it was last reopened, also when it is closed again; personal. Null if it was not, if that was before reasons
+    /// were kept, and once erased.
+    #[schema(max_length = 1000)]
+    pub change_reason: Option<String>,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -87,6 +91,7 @@ impl Resource for register::Model {
             state: self.state()?,
             closed_by: self.closed_by,
             closed_on: self.closed_on,
+            change_reason: self.change_reason.clone(),
             allowed_actions: self.allowed_actions(rights, caller)?,
             version: self.version,
             created_at: rfc3339(self.created_at),

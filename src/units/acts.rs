@@ -30,6 +30,9 @@ pub struct SuccessionView {
     pub act: SuccessionDraft,
     /// The civil date on which it was annulled; null while it stands.
     pub annulled_on: Option<NaiveDate>,
+    /// Why it was annulled; personal. Null if it was not, if that was before reasons were kept, and once erased.
+    #[schema(max_length = 1000)]
+    pub change_reason: Option<String>,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -50,6 +53,7 @@ impl SuccessionView {
             id: row.id,
             act: row.draft()?,
             annulled_on: row.annulled_on,
+            change_reason: row.change_reason.clone(),
             allowed_actions: if annullable { vec!["annul"] } else { vec![] },
             version: row.version,
             created_at: rfc3339(row.created_at),

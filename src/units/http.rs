@@ -94,6 +94,10 @@ pub struct UnitView {
     pub exists: bool,
     /// Every value with its days.
     pub history: UnitDraft,
+    /// The reason given last: why it was amended, or the act annulled that had ended it. Changes that give none, by a file
+    /// or an act, leave it. Personal; null if none was given since reasons are kept, and once erased.
+    #[schema(max_length = 1000)]
+    pub change_reason: Option<String>,
     /// What the caller may do now.
     #[schema(max_items = 10)]
     pub allowed_actions: Vec<&'static str>,
@@ -121,6 +125,7 @@ impl UnitView {
             exists: draft.exists_from <= as_of && draft.exists_to.is_none_or(|to| as_of <= to),
             allowed_actions: if caller.holds(Permission::ManageUnits) { vec!["amend"] } else { vec![] },
             history: draft,
+            change_reason: row.change_reason.clone(),
             version: row.version,
             created_at: rfc3339(row.created_at),
             updated_at: rfc3339(row.updated_at),

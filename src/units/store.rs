@@ -37,6 +37,7 @@ record! {
         public exists_from: Date,
         public exists_to: Option<Date>,
         public fictitious: bool,
+        personal change_reason: Option<String>,
     }
 }
 
@@ -50,6 +51,7 @@ record! {
         personal basis: Option<String>,
         public ends: Option<Json>,
         public annulled_on: Option<Date>,
+        personal change_reason: Option<String>,
     }
 }
 
@@ -80,6 +82,7 @@ impl unit::Model {
             exists_from: draft.exists_from,
             exists_to: draft.exists_to,
             fictitious: draft.fictitious,
+            change_reason: None,
         })
     }
 
@@ -115,6 +118,7 @@ impl succession::Model {
             basis: Some(draft.basis.clone()),
             ends: if ends.is_empty() { None } else { Some(json(&ends)?) },
             annulled_on: None,
+            change_reason: None,
         })
     }
 
@@ -291,14 +295,16 @@ pub async fn register(tx: &WriteTx<'_>, id: Uuid, draft: &UnitDraft) -> Result<u
     tx.insert(unit::Model::from_draft(id, draft)?, Event::new("unit.registered")).await
 }
 
-/// Replaces what is said of a unit. Call [`derive`] once afterwards.
+/// Replaces what is said of a unit; a change without a reason leaves the last one. Call [`derive`] once afterwards.
 pub async fn amend(
     tx: &WriteTx<'_>,
     old: &unit::Model,
     draft: &UnitDraft,
     event: Event<'_>,
 ) -> Result<unit::Model, Error> {
-    tx.update(old, unit::Model::from_draft(old.id, draft)?, event).await
+    let change_reason = event.reason.map(str::to_owned).or_else(|| old.change_reason.clone());
+    let new = unit::Model { change_reason, ..unit::Model::from_draft(old.id, draft)? };
+    tx.update(old, new, event).await
 }
 
 /// Writes a new succession. Call [`derive`] once afterwards.
@@ -318,7 +324,8 @@ pub async fn locked_succession(tx: &WriteTx<'_>, id: Uuid) -> Result<succession:
 
 /// Marks a succession as one that never took effect. Call [`derive`] once afterwards.
 pub async fn annul(tx: &WriteTx<'_>, old: &succession::Model, reason: &str) -> Result<succession::Model, Error> {
-    let new = succession::Model { annulled_on: Some(civil_date(tx.at())), ..old.clone() };
+    let annulled_on = Some(civil_date(tx.at()));
+    let new = succession::Model { annulled_on, change_reason: Some(reason.to_owned()), ..old.clone() };
     tx.update(old, new, Event::because("succession.annulled", reason)).await
 }
 

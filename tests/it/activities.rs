@@ -86,12 +86,15 @@ both_engines! {
         assert_eq!((&again.json()["return_reason"], &again.json()["decided_by"]), (&json!(null), &json!(null)));
         let accepted = step(&committee, &again, "accept", json!({})).await;
         assert_eq!((&accepted.json()["state"], actions(&accepted)), (&json!("accepted"), json!(["correct", "withdraw"])));
+        assert_eq!(accepted.json()["change_reason"], json!(null), "a return is no change");
         let right = but(content("2023-03-15"), json!({ "households_helped": 4 }));
         let corrected = step(&reporter, &accepted, "correct", json!({ "content": right, "reason": "Đếm nhầm hộ bà Ở" })).await;
         assert_eq!((&corrected.json()["state"], &corrected.json()["decided_by"]), (&json!("submitted"), &json!(null)));
         let accepted = step(&committee, &corrected, "accept", json!({})).await;
+        assert_eq!(accepted.json()["change_reason"], "Đếm nhầm hộ bà Ở", "a step without a reason leaves the last one");
         let withdrawn = step(&reporter, &accepted, "withdraw", json!({ "reason": "Trùng với bản khác" })).await;
         assert_eq!((&withdrawn.json()["state"], actions(&withdrawn)), (&json!("withdrawn"), json!([])));
+        assert_eq!(withdrawn.json()["change_reason"], "Trùng với bản khác");
 
         let history = committee.get(&format!("/v1/activities/{}/events", made.id())).await.is(200);
         let events = history.json()["items"].clone();

@@ -52,7 +52,7 @@ both_engines! {
         owner.change(&format!("{path}:reopen"), &reopened.etag(), &reason).await.problem(409, "invalid_transition");
         owner.change(&format!("{path}:reclose"), &made.etag(), &json!({})).await.problem(412, "precondition_failed");
         let reclosed = owner.change(&format!("{path}:reclose"), &reopened.etag(), &json!({})).await.is(200);
-        assert_eq!(reclosed.json()["state"], "closed");
+        assert_eq!((&reclosed.json()["state"], &reclosed.json()["change_reason"]), (&json!("closed"), &reason["reason"]));
 
         let history = labour.get(&format!("{path}/events")).await.is(200);
         let types: Vec<String> = history.json()["items"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap().to_owned()).collect();

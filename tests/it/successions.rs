@@ -151,7 +151,8 @@ both_engines! {
 
         for (unit, last) in [(p, json!(null)), (q, json!("2035-12-31"))] {
             let path = format!("/v1/units/{unit}");
-            assert_eq!(administrator.get(&path).await.is(200).json()["history"]["exists_to"], last);
+            let restored = administrator.get(&path).await.is(200).json();
+            assert_eq!((&restored["history"]["exists_to"], &restored["change_reason"]), (&last, &reason["reason"]));
             assert_eq!(types(&administrator, &path).await, ["unit.registered", "unit.ended", "unit.restored"]);
         }
         assert_eq!(total(world, r).await["status"], "unmapped", "it follows nobody");
@@ -162,6 +163,8 @@ both_engines! {
         // The right act may now be told, and counts once.
         administrator.create("/v1/successions", &merger).await.is(201);
         assert_eq!(total(world, r).await["households"], 42);
+        let ended = administrator.get(&format!("/v1/units/{p}")).await.is(200).json();
+        assert_eq!(ended["change_reason"], reason["reason"], "an act gives no reason and leaves the last one");
         assert_eq!(rebuild_of(world).await.differences, Vec::<String>::new());
     }
 

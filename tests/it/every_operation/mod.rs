@@ -11,6 +11,7 @@ mod declared;
 mod examples;
 mod integers;
 mod nominations;
+mod reasons;
 mod refused;
 mod steady;
 
