@@ -8,8 +8,8 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::store::{self, End, succession as recorded};
-use super::{SuccessionDraft, UnitDraft, check, succession};
+use super::store::{self, End, SuccessionFilter, succession as recorded};
+use super::{SuccessionDraft, SuccessionState, UnitDraft, check, succession};
 use crate::auth::policy::permit::{ManageUnits, ReadUnits};
 use crate::auth::{Caller, Permission, Permit};
 use crate::clock::rfc3339;
@@ -28,6 +28,8 @@ pub struct SuccessionView {
     /// The act.
     #[serde(flatten)]
     pub act: SuccessionDraft,
+    /// Whether it counts.
+    pub state: SuccessionState,
     /// The civil date on which it was annulled; null while it stands.
     pub annulled_on: Option<NaiveDate>,
     /// Why it was annulled; personal. Null if it was not, if that was before reasons were kept, and once erased.
@@ -48,10 +50,12 @@ pub struct SuccessionView {
 
 impl SuccessionView {
     fn new(row: &recorded::Model, caller: &Caller) -> Result<Self, Error> {
-        let annullable = row.annulled_on.is_none() && caller.holds(Permission::ManageUnits);
+        let state = row.state();
+        let annullable = state == SuccessionState::Standing && caller.holds(Permission::ManageUnits);
         Ok(Self {
             id: row.id,
             act: row.draft()?,
+            state,
             annulled_on: row.annulled_on,
             change_reason: row.change_reason.clone(),
             allowed_actions: if annullable { vec!["annul"] } else { vec![] },
@@ -67,6 +71,12 @@ impl SuccessionView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SuccessionQuery {
+    /// With this unit among the predecessors or the successors.
+    #[garde(skip)]
+    unit: Option<Uuid>,
+    /// In this state.
+    #[garde(skip)]
+    state: Option<SuccessionState>,
     /// With an event at this log position or later.
     #[garde(range(min = 0, max = 9_007_199_254_740_991))]
     #[param(minimum = 0, maximum = 9007199254740991_i64)]
@@ -93,7 +103,8 @@ pub async fn list_successions(
     let query = query.0;
     let listing = crate::http::Listing::new(&request, &app, query.cursor.as_deref(), query.limit)?;
     app.db.settle().await?;
-    let found = store::succession_page(app.db.reader().conn(), query.changed_since, &listing.slice).await?;
+    let filter = SuccessionFilter { unit: query.unit, state: query.state, changed_since: query.changed_since };
+    let found = store::succession_page(app.db.reader().conn(), &filter, &listing.slice).await?;
     listing.answer(found, |row| row.id, |row| SuccessionView::new(&row, &permit.caller))
 }
 

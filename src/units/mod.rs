@@ -85,6 +85,16 @@ words! {
     }
 }
 
+words! {
+    /// Whether an act of succession counts.
+    pub enum SuccessionState {
+        /// Whoever follows by it, follows.
+        Standing = "standing",
+        /// Recorded by mistake: nobody follows by it.
+        Annulled = "annulled",
+    }
+}
+
 /// A value with the days on which it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::closure::{Cover, Edge, closure};
 use super::lineage::{Life, Lineage};
 use super::succession::Acts;
-use super::{AreaClass, Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind};
+use super::{AreaClass, Dated, SuccessionDraft, SuccessionKind, SuccessionState, UnitDraft, UnitKind};
 use crate::auth::Scope;
 use crate::clock::civil_date;
 use crate::db::constraint::{placeholders, translate};
@@ -120,6 +120,11 @@ impl succession::Model {
             annulled_on: None,
             change_reason: None,
         })
+    }
+
+    /// Whether it counts.
+    pub fn state(&self) -> SuccessionState {
+        if self.annulled_on.is_none() { SuccessionState::Standing } else { SuccessionState::Annulled }
     }
 
     /// Whose last day the act changed. Units of a file end by the file, not by its acts.
@@ -260,13 +265,39 @@ pub async fn find_succession(conn: &impl ConnectionTrait, id: Uuid) -> Result<Op
     succession::Model::find(conn, id).await.map_err(translate)
 }
 
+/// What a list of successions is narrowed to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SuccessionFilter {
+    /// With this unit among the predecessors or the successors.
+    pub unit: Option<Uuid>,
+    /// In this state.
+    pub state: Option<SuccessionState>,
+    /// With an event at this position or later.
+    pub changed_since: Option<i64>,
+}
+
 /// One page of successions.
 pub async fn succession_page(
     conn: &impl ConnectionTrait,
-    changed_since: Option<i64>,
+    filter: &SuccessionFilter,
     slice: &Slice,
 ) -> Result<Found<succession::Model>, Error> {
-    List::<succession::Entity>::all().changed_since(changed_since).page(conn, succession::Column::Id, slice).await
+    List::<succession::Entity>::all()
+        .given(filter.unit.map(names_unit))
+        .given(filter.state.map(|state| match state {
+            SuccessionState::Standing => succession::Column::AnnulledOn.is_null(),
+            SuccessionState::Annulled => succession::Column::AnnulledOn.is_not_null(),
+        }))
+        .changed_since(filter.changed_since)
+        .page(conn, succession::Column::Id, slice)
+        .await
+}
+
+/// Predecessors and successors are JSON lists of ids. An id in quotes is found in their text and nowhere else in it, on
+/// both engines alike.
+fn names_unit(unit: Uuid) -> SimpleExpr {
+    let names = |column: succession::Column| column.into_expr().cast_as("text").like(format!("%\"{unit}\"%"));
+    names(succession::Column::Predecessors).or(names(succession::Column::Successors))
 }
 
 /// Every succession, by id.

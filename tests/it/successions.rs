@@ -44,6 +44,35 @@ async fn total(world: &World, unit: Uuid) -> Value {
 }
 
 both_engines! {
+    async fn acts_are_listed_by_unit_and_by_state(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let units = world.units;
+        let merger = administrator.get("/v1/successions").await.is(200).json()["items"][0]["id"].clone();
+        let abolition = act("abolish", "2026-01-01", &[units.enterprise], &[]);
+        let made = administrator.create("/v1/successions", &abolition).await.is(201);
+        assert_eq!(made.json()["state"], "standing");
+        let annulment = json!({ "reason": "Nhầm" });
+        let path = format!("/v1/successions/{}:annul", made.id());
+        let annulled = administrator.change(&path, &made.etag(), &annulment).await.is(200);
+        assert_eq!(annulled.json()["state"], "annulled");
+        let abolition = json!(made.id());
+        for (filter, expected) in [
+            (format!("unit={}", units.commune_a), vec![&merger]),
+            (format!("unit={}", units.commune_b), vec![&merger]),
+            (format!("unit={}", units.commune_n), vec![&merger]),
+            (format!("unit={}", units.enterprise), vec![&abolition]),
+            (format!("unit={}", units.village_a), vec![]),
+            ("state=standing".to_owned(), vec![&merger]),
+            ("state=annulled".to_owned(), vec![&abolition]),
+            (format!("unit={}&state=standing", units.enterprise), vec![]),
+        ] {
+            let list = administrator.get(&format!("/v1/successions?{filter}")).await.is(200).json();
+            let ids: Vec<&Value> = list["items"].as_array().unwrap().iter().map(|act| &act["id"]).collect();
+            assert_eq!(ids, expected, "{filter}");
+        }
+        administrator.get("/v1/successions?unit=x").await.problem(400, "invalid_query");
+    }
+
     async fn an_act_that_is_told_twice_is_refused_and_counts_once(world: World) {
         let administrator = world.person(Role::Administrator, None).await;
         let units = world.units;
