@@ -1,4 +1,4 @@
-//! Units over HTTP; the acts by which they follow one another stand in [`acts`].
+//! Units over HTTP; the acts by which they follow one another stand in [`acts`], codes and names in [`resolve`].
 
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use chrono::NaiveDate;
@@ -8,13 +8,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::store::{self, Candidate, Filter, unit};
-use super::{AreaClass, UnitDraft, UnitKind, acts, at, check};
+use super::store::{self, Filter, unit};
+use super::{AreaClass, UnitDraft, UnitKind, acts, at, check, resolve};
 use crate::auth::policy::permit::{ManageUnits, ReadUnits};
 use crate::auth::{Caller, Permission, Permit};
 use crate::clock::rfc3339;
 use crate::db::{Event, Outcome, WriteTx};
-use crate::error::{Code, Error, Fault};
+use crate::error::{Code, Error};
 use crate::http::page::Page;
 use crate::http::{
     App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Search, answer, changed, created,
@@ -59,7 +59,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .service(list_units)
         .service(search_units)
-        .service(resolve_unit)
+        .service(resolve::resolve_unit)
         .service(get_unit)
         .service(list_unit_events)
         .service(register_unit)
@@ -112,7 +112,7 @@ pub struct UnitView {
 }
 
 impl UnitView {
-    fn new(row: &unit::Model, as_of: NaiveDate, caller: &Caller) -> Result<Self, Error> {
+    pub(super) fn new(row: &unit::Model, as_of: NaiveDate, caller: &Caller) -> Result<Self, Error> {
         let draft = row.draft()?;
         Ok(Self {
             id: row.id,
@@ -218,64 +218,6 @@ async fn list(
     let found = store::page(app.db.reader().conn(), &filter, caller.today, &listing.slice).await?;
     let as_of = query.as_of.unwrap_or(caller.today);
     listing.answer(found, |row| row.id, |row| UnitView::new(&row, as_of, caller))
-}
-
-/// A code or a name, and the day on which it was used.
-#[derive(Debug, Deserialize, Validate, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ResolveQuery {
-    /// Official code.
-    #[garde(length(chars, min = 1, max = 200))]
-    #[param(min_length = 1, max_length = 200, example = "03688")]
-    code: Option<String>,
-    /// Name, with or without diacritics.
-    #[garde(length(chars, min = 1, max = 200))]
-    #[param(min_length = 1, max_length = 200)]
-    name: Option<String>,
-    /// The day; without it an ambiguous code or name is refused with the candidates.
-    #[garde(skip)]
-    #[param(example = "2025-07-01")]
-    on: Option<NaiveDate>,
-}
-
-/// Finds the one unit that a code or name stands for.
-#[utoipa::path(tag = "units", params(ResolveQuery), responses((status = 200, body = UnitView)))]
-#[get("/units:resolve")]
-pub async fn resolve_unit(
-    request: HttpRequest,
-    app: App,
-    permit: Permit<ReadUnits>,
-    query: Query<ResolveQuery>,
-) -> Result<HttpResponse, Error> {
-    let (attribute, value) = match (&query.0.code, &query.0.name) {
-        (Some(code), None) => ("code", code),
-        (None, Some(name)) => ("name", name),
-        _ => {
-            let fault = Fault::new("query", "cần đúng một trong hai: code hoặc name", "needs either code or name");
-            return Err(Error::at(Code::InvalidQuery, fault));
-        }
-    };
-    let reader = app.db.reader();
-    let mut candidates = store::candidates(reader.conn(), attribute, value).await?;
-    if let Some(on) = query.0.on {
-        candidates.retain(|c| c.valid_from <= on && c.valid_to.is_none_or(|to| on <= to));
-    }
-    let unit_id = one_unit(candidates)?;
-    let row = store::find(reader.conn(), unit_id).await?.ok_or(Code::NotFound)?;
-    let as_of = query.0.on.unwrap_or(permit.caller.today);
-    found(&request, row.version, &UnitView::new(&row, as_of, &permit.caller)?)
-}
-
-fn one_unit(candidates: Vec<Candidate>) -> Result<Uuid, Error> {
-    let Some(first) = candidates.first().map(|candidate| candidate.unit_id) else {
-        return Err(Code::NotFound.into());
-    };
-    if candidates.iter().all(|candidate| candidate.unit_id == first) {
-        return Ok(first);
-    }
-    let candidates = serde_json::to_value(candidates).map_err(Error::internal)?;
-    Err(Error::new(Code::AmbiguousUnit).member("candidates", candidates))
 }
 
 /// The day of a read.

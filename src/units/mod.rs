@@ -22,6 +22,7 @@ pub mod closure;
 pub mod fit;
 pub mod http;
 pub mod lineage;
+pub mod resolve;
 pub mod store;
 pub mod succession;
 

@@ -206,16 +206,10 @@ fn has_attribute(attribute: &str, value: &str, day: NaiveDate) -> SimpleExpr {
 }
 
 /// One way in which a code or name stands for a unit.
-#[derive(Clone, Debug, FromQueryResult, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, FromQueryResult)]
 pub struct Candidate {
     /// The unit.
     pub unit_id: Uuid,
-    /// `code` or `name`.
-    #[schema(max_length = 20)]
-    pub attribute: String,
-    /// The code or name.
-    #[schema(max_length = 200)]
-    pub value: String,
     /// First day.
     pub valid_from: NaiveDate,
     /// Last day; open if null.
@@ -227,7 +221,7 @@ pub async fn candidates(conn: &impl ConnectionTrait, attribute: &str, value: &st
     let backend = conn.get_database_backend();
     let [a, b] = [1, 2].map(|n| placeholders(backend, n, 1));
     let sql = format!(
-        "SELECT unit_id, attribute, value, valid_from, valid_to FROM unit_attribute \
+        "SELECT unit_id, valid_from, valid_to FROM unit_attribute \
          WHERE attribute = {a} AND folded = {b} ORDER BY valid_from, unit_id LIMIT 100"
     );
     let values: [SqlValue; 2] = [attribute.into(), fold(value).into()];
@@ -243,6 +237,11 @@ pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<unit::Model, Error> {
 /// One unit.
 pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<unit::Model>, Error> {
     unit::Model::find(conn, id).await.map_err(translate)
+}
+
+/// The units of these ids.
+pub async fn of(conn: &impl ConnectionTrait, ids: impl IntoIterator<Item = Uuid>) -> Result<Vec<unit::Model>, Error> {
+    unit::Entity::find().filter(unit::Column::Id.is_in(ids)).all(conn).await.map_err(translate)
 }
 
 /// Those of `ids` that name a unit which existed on `day`.

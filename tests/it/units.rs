@@ -50,14 +50,30 @@ both_engines! {
     async fn a_code_that_was_reused_needs_a_date(world: World) {
         let reader = world.person(Role::UnitReporter, Some(world.units.village_a)).await;
         let refused = reader.get("/v1/units:resolve?code=03688").await.problem(400, "ambiguous_unit").json();
-        let candidates: Vec<&str> =
-            refused["candidates"].as_array().unwrap().iter().map(|c| c["unit_id"].as_str().unwrap()).collect();
-        assert_eq!(candidates, [world.units.commune_a.to_string(), world.units.commune_n.to_string()]);
+        let candidate = |id: uuid::Uuid, name: &str, from: &str, to: Option<&str>| {
+            json!({ "id": id, "code": "03688", "name": name, "kind": "commune", "from": from, "to": to })
+        };
+        assert_eq!(refused["candidates"], json!([
+            candidate(world.units.commune_a, "Xã Ấ", "2021-01-01", Some("2025-06-30")),
+            candidate(world.units.commune_n, "Xã Mới", "2025-07-01", None)
+        ]));
+        assert_eq!(refused["errors"], json!([{ "pointer": "query/code",
+            "detail": "chỉ nhiều đơn vị; hãy nêu ngày bằng `on`" }]));
         let on = |day: &str| format!("/v1/units:resolve?code=03688&on={day}");
         assert_eq!(reader.get(&on("2025-06-30")).await.is(200).id(), world.units.commune_a.to_string());
         assert_eq!(reader.get(&on("2025-07-01")).await.is(200).id(), world.units.commune_n.to_string());
         assert_eq!(reader.get("/v1/units:resolve?code=03682").await.is(200).id(), world.units.commune_b.to_string());
         assert_eq!(reader.get("/v1/units:resolve?name=ban+be").await.is(200).id(), world.units.village_b.to_string());
+        // Namesakes are told apart by their days at best; on one day only their ids do.
+        let administrator = world.person(Role::Administrator, None).await;
+        let namesake = json!({ "names": [{ "value": "Bản Bê", "from": "2024-01-01" }],
+            "kinds": [{ "value": "village", "from": "2024-01-01" }], "exists_from": "2024-01-01" });
+        let namesake = administrator.create("/v1/units", &namesake).await.is(201).id();
+        let refused = reader.get("/v1/units:resolve?name=ban+be&on=2024-05-05").await.problem(400, "ambiguous_unit").json();
+        assert_eq!(refused["errors"][0]["pointer"], "query/name");
+        let found: Vec<_> = refused["candidates"].as_array().unwrap().iter().map(|c| (&c["id"], &c["name"], &c["code"])).collect();
+        let (name, code) = (json!("Bản Bê"), json!(null));
+        assert_eq!(found, [(&json!(world.units.village_b), &name, &code), (&json!(namesake), &name, &code)]);
         reader.get("/v1/units:resolve?code=99999").await.problem(404, "not_found");
         reader.get("/v1/units:resolve").await.problem(400, "invalid_query");
     }
