@@ -1,7 +1,5 @@
 //! `Accept`: whether a caller takes what a path has to offer (RFC 9110, 12.5.1).
 
-use super::problem::thousandths;
-
 /// True if the header lets one of `offers` through. Without the header, or with an empty one, everything does; of the
 /// ranges that match an offer the most exact one counts, and `q=0` excludes.
 pub fn accepts<'a>(values: impl IntoIterator<Item = &'a str>, offers: &[&str]) -> bool {
@@ -18,6 +16,13 @@ fn range(part: &str) -> Option<(&str, u32)> {
     let media = pieces.next().filter(|media| media.contains('/'))?;
     let q = pieces.find_map(|piece| piece.strip_prefix("q=").or_else(|| piece.strip_prefix("Q=")));
     Some((media, thousandths(q.unwrap_or("1"))))
+}
+
+/// A quality value `0.8` as 800; at most three digits count (RFC 9110, 12.4.2).
+fn thousandths(q: &str) -> u32 {
+    let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
+    let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
+    whole.parse::<u32>().unwrap_or(0) * 1000 + fraction.parse::<u32>().unwrap_or(0)
 }
 
 fn quality(ranges: &[(&str, u32)], offer: &str) -> u32 {

@@ -122,11 +122,10 @@ struct Exchange {
 
 impl Exchange {
     fn begin(request: &ServiceRequest, served: Option<&Served>) -> Self {
-        let language = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         Self {
             stopwatch: Stopwatch::start(),
             trace_id: trace_id(request),
-            language: Language::negotiate(language),
+            language: Language::of(request),
             method: request.method().clone(),
             route: served.map_or("unknown", |served| &served.pattern).to_owned(),
             caller: None,

@@ -1,8 +1,8 @@
 //! Problem documents (RFC 9457): how an [`Error`] is written on the wire, in the caller's language.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::http::header::{self, AcceptLanguage, Header, HeaderValue, Preference, Quality};
+use actix_web::{HttpMessage, HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,16 +21,22 @@ pub enum Language {
 }
 
 impl Language {
-    /// The best of the two for an `Accept-Language` value.
-    pub fn negotiate(accept: Option<&str>) -> Self {
-        let quality = |wanted: &str| {
-            accept.unwrap_or("").split(',').find_map(|part| {
-                let (tag, rest) = part.trim().split_once(';').unwrap_or((part.trim(), ""));
-                let primary = tag.split('-').next().unwrap_or("");
-                let q = rest.trim().strip_prefix("q=").unwrap_or("1");
-                primary.eq_ignore_ascii_case(wanted).then(|| thousandths(q))
-            })
+    /// The best of the two for whoever asks.
+    pub fn of(request: &impl HttpMessage) -> Self {
+        AcceptLanguage::parse(request).map_or(Self::Vi, |accepted| Self::negotiate(&accepted))
+    }
+
+    /// English if the caller takes it and likes it better than Vietnamese; `q=0` takes nothing (RFC 9110, 12.4.2). What
+    /// is malformed says nothing. The header's own `ranked` and `preference` do not know what there is to choose from.
+    fn negotiate(accepted: &AcceptLanguage) -> Self {
+        let best = |wanted: &str| {
+            let named = accepted.iter().filter(|range| match &range.item {
+                Preference::Any => wanted == "*",
+                Preference::Specific(tag) => tag.primary_language() == wanted,
+            });
+            named.map(|range| range.quality).max()
         };
+        let quality = |language: &str| best(language).or(best("*")).unwrap_or(Quality::ZERO);
         if quality("en") > quality("vi") { Self::En } else { Self::Vi }
     }
 
@@ -41,13 +47,6 @@ impl Language {
             Self::En => "en",
         }
     }
-}
-
-/// A quality value `0.8` as 800; at most three digits count (RFC 9110, 12.4.2).
-pub(super) fn thousandths(q: &str) -> u32 {
-    let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
-    let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
-    whole.parse::<u32>().unwrap_or(0) * 1000 + fraction.parse::<u32>().unwrap_or(0)
 }
 
 /// What every answer that is not a success says.
@@ -164,20 +163,36 @@ impl ResponseError for Error {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
     fn vietnamese_unless_english_is_preferred() {
         for (accept, expected) in [
-            (None, Language::Vi),
-            (Some("en"), Language::En),
-            (Some("en-GB,en;q=0.9"), Language::En),
-            (Some("vi,en;q=0.8"), Language::Vi),
-            (Some("en;q=0.8, vi;q=0.9"), Language::Vi),
-            (Some("fr"), Language::Vi),
-            (Some("*"), Language::Vi),
+            ("", Language::Vi),
+            ("en", Language::En),
+            ("EN", Language::En),
+            ("en-GB,en;q=0.9", Language::En),
+            ("fr, en;q=0.1", Language::En),
+            ("vi;q=0.1, en;q=0.9", Language::En),
+            ("vi;q=0, *", Language::En),
+            ("vi,en;q=0.8", Language::Vi),
+            ("en, vi", Language::Vi),
+            ("en;q=0.8, vi;q=0.9", Language::Vi),
+            ("en;q=0.8, *;q=0.9", Language::Vi),
+            ("fr", Language::Vi),
+            ("*", Language::Vi),
+            ("en;q=0", Language::Vi),
+            ("en;q=0.000, fr", Language::Vi),
+            ("en;q=0, *", Language::Vi),
+            ("en;q=2", Language::Vi),
+            ("en;q=high", Language::Vi),
+            (";;=,q", Language::Vi),
+            ("tiếng Anh, en", Language::Vi),
         ] {
-            assert_eq!(Language::negotiate(accept), expected, "{accept:?}");
+            let request = TestRequest::default().insert_header((header::ACCEPT_LANGUAGE, accept)).to_request();
+            assert_eq!(Language::of(&request), expected, "{accept:?}");
         }
     }
 }
