@@ -31,6 +31,6 @@ pub async fn run(args: BackupArgs) -> Result<ExitCode, Error> {
         return Err(error);
     }
     let size = std::fs::metadata(&args.file).map_err(Error::internal)?.len();
-    println!("{}: {size} bytes", args.file.display());
+    super::say(format_args!("{}: {size} bytes", args.file.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -41,14 +41,14 @@ pub async fn run(args: CampaignArgs) -> Result<ExitCode, Error> {
     db.close().await;
     Ok(match loading? {
         Loading::Done(report) => {
-            print!("{}", told(&report));
+            super::say(told(&report))?;
             ExitCode::SUCCESS
         }
         Loading::Refused(findings) => {
             for finding in &findings {
-                println!("{}/{finding}", directory.display());
+                super::say(format_args!("{}/{finding}", directory.display()))?;
             }
-            println!("refused; nothing was written");
+            super::say("refused; nothing was written")?;
             ExitCode::FAILURE
         }
     })
@@ -85,7 +85,7 @@ pub fn told(report: &Report) -> String {
         Change::Unchanged => "unchanged",
     };
     format!(
-        "units: {} registered, {} amended, {} unchanged\nsuccessions: {} recorded, {} unchanged\ncampaign: {campaign}, version {}\n",
+        "units: {} registered, {} amended, {} unchanged\nsuccessions: {} recorded, {} unchanged\ncampaign: {campaign}, version {}",
         report.units_registered,
         report.units_amended,
         report.units_unchanged,

@@ -55,9 +55,10 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, Error> {
         None => Db::connect(&directory.database_url()?).await?,
     };
     let shared = prepare(&directory, &signer, db).await?;
-    serve::listen(shared, &args.listen, CONNECTIONS, |bound| match directory.tell(&base_url(bound), &signer) {
-        Ok(about) => tell(&about),
-        Err(error) => eprintln!("thidua: {error}"),
+    serve::listen(shared, &args.listen, CONNECTIONS, |bound| {
+        if let Err(error) = directory.tell(&base_url(bound), &signer).and_then(|about| tell(&about)) {
+            eprintln!("thidua: {error}");
+        }
     })
     .await
 }
@@ -124,13 +125,16 @@ fn base_url(bound: SocketAddr) -> String {
     format!("http://{host}:{}", bound.port())
 }
 
-fn tell(about: &About) {
-    println!("base URL  {}", about.base_url);
-    println!("docs URL  {}", about.docs_url);
-    println!("\nAll people, villages, area classes and figures are fictitious. Tokens, valid for 30 days here only:\n");
+fn tell(about: &About) -> Result<(), Error> {
+    super::say(format_args!("base URL  {}", about.base_url))?;
+    super::say(format_args!("docs URL  {}", about.docs_url))?;
+    super::say(
+        "\nAll people, villages, area classes and figures are fictitious. Tokens, valid for 30 days here only:\n",
+    )?;
     for (role, token) in &about.tokens {
-        println!("{role}\n  {token}");
+        super::say(format_args!("{role}\n  {token}"))?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -26,20 +26,18 @@ enum Page {
 
 /// Prints the contract.
 pub fn openapi() -> Result<ExitCode, Error> {
-    println!("{}", serde_json::to_string_pretty(&crate::app::openapi()).map_err(Error::internal)?);
+    super::say(serde_json::to_string_pretty(&crate::app::openapi()).map_err(Error::internal)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints a page.
 pub fn run(args: &DocsArgs) -> Result<ExitCode, Error> {
-    print!(
-        "{}",
-        match args.page {
-            Page::Errors => crate::docs::print_errors(),
-            Page::Events => crate::docs::print_events(),
-            Page::Policy => crate::auth::policy::print(),
-            Page::Configuration => crate::commands::serve::print_configuration(),
-        }
-    );
+    let page = match args.page {
+        Page::Errors => crate::docs::print_errors(),
+        Page::Events => crate::docs::print_events(),
+        Page::Policy => crate::auth::policy::print(),
+        Page::Configuration => crate::commands::serve::print_configuration(),
+    };
+    super::say(page.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

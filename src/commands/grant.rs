@@ -53,8 +53,8 @@ pub async fn run(args: GrantArgs) -> Result<ExitCode, Error> {
         valid_to: None,
     };
     let account = give(&db, &draft).await?;
-    println!("{} is now {}", account, draft.role);
     db.close().await;
+    super::say(format_args!("{account} is now {}", draft.role))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,7 +20,7 @@ pub async fn run(args: &HealthArgs) -> Result<ExitCode, Error> {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).no_proxy().build();
     let answer = client.map_err(Error::internal)?.get(url(&args.listen)).send().await.map_err(Error::internal)?;
     let status = answer.status();
-    println!("{status} {}", answer.text().await.map_err(Error::internal)?);
+    super::say(format_args!("{status} {}", answer.text().await.map_err(Error::internal)?))?;
     Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -56,16 +56,16 @@ pub async fn run(args: LogArgs) -> Result<ExitCode, Error> {
     }
     let report = report?;
     for difference in &report.differences {
-        println!("{difference}");
+        super::say(difference)?;
     }
     for event in &report.set_aside {
-        println!("{event}");
+        super::say(event)?;
     }
     let set_aside = match report.set_aside.len() {
         0 => String::new(),
         events => format!(", {events} events set aside"),
     };
     let (events, records, differences) = (report.events, report.records, report.differences.len());
-    println!("{events} events, {records} records, {differences} differences{set_aside}");
+    super::say(format_args!("{events} events, {records} records, {differences} differences{set_aside}"))?;
     Ok(if report.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

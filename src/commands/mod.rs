@@ -1,5 +1,7 @@
 //! One file a command. Commands print for people on standard output and log on standard error.
 
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -80,11 +82,20 @@ async fn require_migrated(db: &crate::db::Db) -> Result<(), Error> {
     }
 }
 
+/// Writes a line to standard output. Whoever reads may leave before the end, as `head` does: nobody is told the rest
+/// then, and the command goes on to its own end and exit code.
+fn say(line: impl Display) -> Result<(), Error> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(Error::internal),
+    }
+}
+
 async fn migrate(args: &DatabaseArgs) -> Result<ExitCode, Error> {
     let db = crate::db::Db::connect(&args.url()?).await?;
     let pending = db.pending_migrations().await?.len();
     db.migrate().await?;
-    println!("{pending} migrations were waiting; the schema is up to date");
     db.close().await;
+    say(format_args!("{pending} migrations were waiting; the schema is up to date"))?;
     Ok(ExitCode::SUCCESS)
 }

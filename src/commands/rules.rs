@@ -44,9 +44,9 @@ pub fn run(args: &RulesArgs) -> Result<ExitCode, Error> {
     let What::Check { file } = &args.what;
     let checked = check(&file.display().to_string(), &config::read(file)?);
     for line in &checked.lines {
-        println!("{line}");
+        super::say(line)?;
     }
-    println!("{} of {}", checked.passed, checked.examples);
+    super::say(format_args!("{} of {}", checked.passed, checked.examples))?;
     Ok(if checked.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

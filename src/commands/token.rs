@@ -67,9 +67,9 @@ pub fn run(args: &TokenArgs) -> Result<ExitCode, Error> {
             let key = SigningKey::generate().map_err(Error::internal)?;
             config::write_new(private, key.private_pem.expose(), 0o600)?;
             config::write_new(jwks, &key.jwks, 0o644)?;
-            println!("key {} written", key.kid);
+            super::say(format_args!("key {} written", key.kid))?;
         }
-        What::KeySet { files } => println!("{}", key_set(files)?),
+        What::KeySet { files } => super::say(key_set(files)?)?,
         What::Sign { private, issuer, audience, subject, session, lifetime } => {
             let pem = config::read(private)?;
             let kid = thumbprint(&pem).map_err(Error::internal)?;
@@ -85,7 +85,7 @@ pub fn run(args: &TokenArgs) -> Result<ExitCode, Error> {
                 sid: session.clone(),
             };
             eprintln!("jti {}", claims.jti);
-            println!("{}", key.sign(&claims).map_err(Error::internal)?);
+            super::say(key.sign(&claims).map_err(Error::internal)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -136,6 +136,26 @@ fn a_local_key_signs_tokens_and_is_never_overwritten() {
     assert_eq!(verifier.verify(token.trim(), now).unwrap().subject, "s");
 }
 
+#[test]
+fn whoever_reads_may_leave_before_the_end() {
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/campaigns/quynh-nhai-2021-2025/rules.yaml");
+    let commands: [&[&str]; 4] = [&["rules", "check", rules], &["openapi"], &["docs", "errors"], &["docs", "events"]];
+    for words in commands {
+        let mut child = thidua("sqlite://unused.db").args(words).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output)), (Some(0), String::new()), "{words:?}");
+    }
+    // What the command found out is still its exit code.
+    let directory = tempfile::tempdir().unwrap();
+    let broken = directory.path().join("rules.yaml");
+    std::fs::write(&broken, "rules: []").unwrap();
+    let mut child = thidua("sqlite://unused.db").args(["rules", "check"]).arg(&broken).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output)), (Some(1), String::new()));
+}
+
 async fn what_needs_tables_says_that_migrations_wait(engine: Engine) {
     let Some(database) = Database::empty(engine).await else { return };
     let campaign = concat!(env!("CARGO_MANIFEST_DIR"), "/campaigns/quynh-nhai-2021-2025");
