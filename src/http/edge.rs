@@ -165,7 +165,7 @@ impl Exchange {
         };
         let response = match failure {
             Some(error) => self.refuse(&error),
-            None => self.finish(response.map_into_boxed_body()),
+            None => self.finish(response.map_into_boxed_body(), None),
         };
         ServiceResponse::new(request, response)
     }
@@ -180,11 +180,11 @@ impl Exchange {
             let source = error.source.as_ref().map(ToString::to_string);
             tracing::error!(trace_id = self.trace_id, code = error.code.as_str(), source, "failed");
         }
-        self.finish(problem::render(error, self.language, &self.trace_id))
+        self.finish(problem::render(error, self.language, &self.trace_id), Some(error.code))
     }
 
-    /// The last thing that happens to every answer.
-    fn finish(&self, mut response: HttpResponse) -> HttpResponse {
+    /// The last thing that happens to every answer; `problem` if it is one.
+    fn finish(&self, mut response: HttpResponse, problem: Option<Code>) -> HttpResponse {
         let headers = response.headers_mut();
         for (name, value) in FIXED {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -206,16 +206,17 @@ impl Exchange {
         if let Ok(value) = HeaderValue::from_str(&format!("00-{}-{span}-01", self.trace_id)) {
             headers.insert(HeaderName::from_static("traceparent"), value);
         }
-        self.record(response.status().as_u16());
+        self.record(response.status().as_u16(), problem);
         if self.method == Method::HEAD { without_body(response) } else { response }
     }
 
-    fn record(&self, status: u16) {
+    fn record(&self, status: u16, problem: Option<Code>) {
         let elapsed = self.stopwatch.elapsed();
         tracing::info!(
             method = %self.method,
             route = self.route,
             status,
+            code = problem.map(Code::as_str),
             caller = self.caller.map(|account| account.to_string()),
             duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             trace_id = self.trace_id,
@@ -309,6 +310,20 @@ mod tests {
     #[derive(Clone, Default)]
     struct Logged(Arc<Mutex<Vec<u8>>>);
 
+    impl Logged {
+        /// From now on, until the guard is gone.
+        fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+            let logged = Self::default();
+            let writer = logged.clone();
+            let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+            (logged, tracing::subscriber::set_default(subscriber))
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
     impl io::Write for Logged {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
@@ -327,10 +342,7 @@ mod tests {
         let app =
             actix_web::App::new().wrap(actix_web::middleware::from_fn(edge)).route("/broken", web::get().to(broken));
         let app = actix_web::test::init_service(app).await;
-        let logged = Logged::default();
-        let writer = logged.clone();
-        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
+        let (logged, _guard) = Logged::start();
         let request = actix_web::test::TestRequest::get().uri("/broken").to_request();
         let error = actix_web::test::try_call_service(&app, request).await.unwrap_err();
         let response = error.error_response();
@@ -341,11 +353,27 @@ mod tests {
         let body = response.into_body().try_into_bytes().unwrap();
         let text = std::str::from_utf8(&body).unwrap();
         assert!(text.contains("\"code\":\"internal\"") && !text.contains("secret"), "{text}");
-        let lines = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+        let lines = logged.text();
         let wide =
             lines.lines().find(|line| line.contains("\"message\":\"request\"")).unwrap_or_else(|| panic!("{lines}"));
         assert!(wide.contains("\"status\":500") && wide.contains("\"trace_id\""), "{wide}");
         assert!(lines.contains("secret detail"), "the operator learns it: {lines}");
+    }
+
+    #[actix_web::test]
+    async fn the_log_line_of_a_problem_has_its_code() {
+        let app = actix_web::App::new().wrap(actix_web::middleware::from_fn(edge));
+        let app = actix_web::test::init_service(app.route("/fine", web::get().to(HttpResponse::Ok))).await;
+        let (logged, _guard) = Logged::start();
+        for path in ["/fine", "/nowhere"] {
+            let request = actix_web::test::TestRequest::get().uri(path).to_request();
+            actix_web::test::call_service(&app, request).await;
+        }
+        let lines: Vec<serde_json::Value> =
+            logged.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told: Vec<_> = lines.iter().map(|line| (&line["fields"]["status"], &line["fields"]["code"])).collect();
+        let (fine, absent) = (serde_json::json!(200), serde_json::json!(404));
+        assert_eq!(told, [(&fine, &serde_json::Value::Null), (&absent, &serde_json::json!("not_found"))]);
     }
 
     #[test]
