@@ -3,6 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
+use actix_web::error::QueryPayloadError;
 use actix_web::{FromRequest, HttpRequest, web};
 use garde::Validate;
 use serde::de::DeserializeOwned;
@@ -29,17 +30,7 @@ fn read<T: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<T, 
     if let Some((name, _)) = pairs(query)?.into_iter().find(|(_, value)| is_odd_date(value)) {
         return Err(bad(&name, "giá trị ngoài phạm vi", "is out of range"));
     }
-    let parsed = web::Query::<T>::from_query(query).map_err(|error| {
-        let text = match &error {
-            actix_web::error::QueryPayloadError::Deserialize(inner) => inner.to_string(),
-            other => other.to_string(),
-        };
-        // Not the parser's own words: they repeat what was sent.
-        let (vi, en) =
-            ("tham số lạ, lặp lại, thiếu hoặc sai kiểu", "is unknown, repeated, missing or of the wrong type");
-        let name = culprit::<T>(query).or_else(|| text.split('`').nth(1).map(str::to_owned)).unwrap_or_default();
-        bad(&name, vi, en)
-    })?;
+    let parsed = web::Query::<T>::from_query(query).map_err(|error| misread::<T>(query, &error))?;
     let value = parsed.into_inner();
     super::body::validate(&value).map_err(|error| {
         let faults =
@@ -86,20 +77,99 @@ fn bad(name: &str, vi: &'static str, en: &'static str) -> Error {
     Error::at(Code::InvalidQuery, Fault::new(format!("query/{name}"), vi, en))
 }
 
-/// The parameter without which the query could be read.
-fn culprit<T: DeserializeOwned>(query: &str) -> Option<String> {
-    let parts: Vec<&str> = query.split('&').collect();
-    let readable_without = |at: usize| {
-        let rest: Vec<&str> = parts.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, part)| *part).collect();
-        web::Query::<T>::from_query(&rest.join("&")).is_ok()
+/// Which parameter is wrong, and how. Not in the parser's own words: they repeat what was sent.
+fn misread<T: DeserializeOwned>(query: &str, error: &QueryPayloadError) -> Error {
+    let text = said(error);
+    let name = match text.strip_prefix(MISSING) {
+        Some(rest) => rest.split('`').nth(1).unwrap_or_default(),
+        None => culprit::<T>(query).unwrap_or_default(),
     };
-    let at = (0..parts.len()).find(|at| readable_without(*at))?;
-    parts[at].split('=').next().map(str::to_owned)
+    let whole = ["invalid digit", "cannot parse integer", "number too "].iter().any(|words| text.starts_with(words));
+    let (vi, en) = if text.starts_with(MISSING) {
+        ("thiếu tham số bắt buộc này", "is required and missing")
+    } else if text.starts_with("duplicate field") {
+        ("lặp lại", "is repeated")
+    } else if text.starts_with("input is out of range") {
+        // What `chrono` says of 30 February.
+        ("ngày này không tồn tại", "is a day that does not exist")
+    } else if whole && name == "changed_since" {
+        (
+            "cần một vị trí trong nhật ký, là số nguyên, không phải thời điểm",
+            "takes a log position, a whole number, no time",
+        )
+    } else if whole {
+        ("cần số nguyên", "takes a whole number")
+    } else {
+        (
+            "tham số lạ, sai kiểu hoặc không có trong danh mục",
+            "is unknown, of the wrong type or not one of the known words",
+        )
+    };
+    bad(name, vi, en)
+}
+
+/// How the parser begins to say that a parameter is not there.
+const MISSING: &str = "missing field";
+
+fn said(error: &QueryPayloadError) -> String {
+    match error {
+        QueryPayloadError::Deserialize(inner) => inner.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// The first parameter up to which the query cannot be read, whatever may be missing after it.
+fn culprit<T: DeserializeOwned>(query: &str) -> Option<&str> {
+    let ends = query.match_indices('&').map(|(at, _)| at).chain([query.len()]);
+    let unreadable =
+        |part: &str| web::Query::<T>::from_query(part).is_err_and(|error| !said(&error).starts_with(MISSING));
+    let read = ends.map(|end| &query[..end]).find(|part| unreadable(part))?;
+    read.rsplit('&').next()?.split('=').next()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, serde::Deserialize, Validate)]
+    #[serde(deny_unknown_fields)]
+    #[garde(allow_unvalidated)]
+    struct Asked {
+        #[allow(dead_code)]
+        unit: uuid::Uuid,
+        #[allow(dead_code)]
+        on: Option<chrono::NaiveDate>,
+        #[allow(dead_code)]
+        changed_since: Option<i64>,
+        #[allow(dead_code)]
+        limit: Option<u64>,
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_at_the_parameter() {
+        let unit = "unit=01900000-0000-7000-8000-000000000001";
+        assert!(super::read::<Asked>(&format!("{unit}&on=2024-02-29&changed_since=0")).is_ok());
+        let no_position = "takes a log position, a whole number, no time";
+        let other = "is unknown, of the wrong type or not one of the known words";
+        for (query, pointer, en) in [
+            ("on=2024-02-30&limit=x", "query/on", "is a day that does not exist"),
+            ("limit=5&on=2023-13-01", "query/on", "is a day that does not exist"),
+            ("on=yesterday", "query/on", other),
+            ("changed_since=2024-01-01T00:00:00Z", "query/changed_since", no_position),
+            ("changed_since=", "query/changed_since", no_position),
+            ("changed_since=99999999999999999999", "query/changed_since", no_position),
+            ("limit=ten", "query/limit", "takes a whole number"),
+            ("limit=1&limit=2", "query/limit", "is repeated"),
+            ("colour=red", "query/colour", other),
+            ("unit=x", "query/unit", other),
+            ("limit=1", "query/unit", "is required and missing"),
+            ("", "query/unit", "is required and missing"),
+        ] {
+            let error = super::read::<Asked>(query).unwrap_err();
+            assert_eq!(error.code, Code::InvalidQuery);
+            assert_eq!((error.faults[0].pointer.as_str(), &*error.faults[0].en), (pointer, en), "{query}");
+        }
+    }
 
     #[test]
     fn only_percent_encoded_text_is_read() {

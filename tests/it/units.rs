@@ -78,6 +78,18 @@ both_engines! {
         reader.get("/v1/units:resolve").await.problem(400, "invalid_query");
     }
 
+    async fn what_is_wrong_with_a_parameter_is_said(world: World) {
+        let reader = world.person(Role::UnitReporter, Some(world.units.village_a)).await;
+        for (path, pointer, detail) in [
+            ("/v1/units:resolve?code=03688&on=2024-02-30", "query/on", "ngày này không tồn tại"),
+            ("/v1/units?changed_since=2024-01-01T00:00:00Z", "query/changed_since",
+                "cần một vị trí trong nhật ký, là số nguyên, không phải thời điểm"),
+        ] {
+            let refused = reader.get(path).await.problem(400, "invalid_query").json();
+            assert_eq!(refused["errors"], json!([{ "pointer": pointer, "detail": detail }]));
+        }
+    }
+
     async fn a_succession_ends_its_predecessors_once(world: World) {
         let administrator = world.person(Role::Administrator, None).await;
         let act = json!({ "kind": "abolish", "effective_on": "2026-01-01",
