@@ -113,18 +113,7 @@ pub fn print_events() -> String {
          An event's `changes` maps a field to `[old, new]`. A personal field shows `{\"$c\": [old digest, new digest]}`: a\n\
          salted commitment stands in for the value.\n\n| event | written by |\n|---|---|\n",
     );
-    let mut written: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
-    for operation in crate::rooms::operations() {
-        for event in operation.events {
-            written.entry(event).or_default().push(operation.id);
-        }
-    }
-    for (command, events) in crate::rooms::CONSOLE {
-        for event in *events {
-            written.entry(event).or_default().push(command);
-        }
-    }
-    for (event, operations) in written {
+    for (event, operations) in crate::rooms::events() {
         text.push_str(&format!("| `{event}` | {} |\n", operations.join(", ")));
     }
     for kind in crate::rooms::kinds() {

@@ -1,5 +1,7 @@
 //! The only list of rooms: routes, operations and kinds of record.
 
+use std::collections::BTreeMap;
+
 use crate::http::{Operation, Routes};
 use crate::log::rebuild::Kind;
 use crate::{
@@ -96,6 +98,18 @@ pub const CONSOLE: &[(&str, &[&str])] = &[
 /// Every operation that needs a permission.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
     ROOMS.iter().flat_map(|room| room.operations)
+}
+
+/// Every event that there can be, and what writes it: operations and commands.
+pub fn events() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let mut written: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let writers = operations().map(|operation| (operation.id, operation.events));
+    for (writer, events) in writers.chain(CONSOLE.iter().copied()) {
+        for event in events {
+            written.entry(event).or_default().push(writer);
+        }
+    }
+    written
 }
 
 /// Every kind of record.

@@ -18,7 +18,7 @@ use crate::clock::parse_rfc3339;
 use crate::error::{Code, Error, Fault};
 use crate::http::page::{Found, Place};
 use crate::http::{App, Call, Listing, Operation, Query};
-use crate::words;
+use crate::{rooms, words};
 
 /// What the contract says of each operation.
 pub const OPERATIONS: &[Operation] =
@@ -114,6 +114,9 @@ pub async fn list_events(
     query: Query<EventQuery>,
 ) -> Result<HttpResponse, Error> {
     let query = query.0;
+    if let Some(kind) = &query.r#type {
+        there_is(kind)?;
+    }
     let filter = Filter {
         record: query.record,
         kind: query.r#type,
@@ -130,6 +133,20 @@ pub async fn list_events(
         cursor: query.cursor.as_deref(),
     };
     page(&request, &app, &filter, &permit.scope(), ask).await
+}
+
+/// Refuses a type that no event has: an empty list would say that nothing happened.
+fn there_is(kind: &str) -> Result<(), Error> {
+    let events = rooms::events();
+    let known = match kind.strip_suffix('*') {
+        Some(record) => events.keys().any(|event| event.starts_with(record)),
+        None => events.contains_key(kind),
+    };
+    if known {
+        return Ok(());
+    }
+    let (vi, en) = ("không có loại sự kiện này; xem /docs/events.md", "no event has this type; see /docs/events.md");
+    Err(Error::at(Code::InvalidQuery, Fault::new("query/type", vi, en)))
 }
 
 fn time(text: Option<&str>, pointer: &str) -> Result<Option<i64>, Error> {

@@ -140,6 +140,13 @@ both_engines! {
         assert_eq!(auditor.get("/v1/events?limit=200").await.json()["items"][0]["position"], 0);
         let unit = format!("/v1/events?unit={}&type=grant.given", world.units.village_a);
         assert_eq!(types(auditor.get(&unit).await.json()), ["grant.given"]);
+        // Nothing happened is another answer than there is no such thing.
+        assert_eq!(types(auditor.get("/v1/events?type=figure.withdrawn").await.is(200).json()), Vec::<String>::new());
+        for unknown in ["bogus.x", "bogus.*", "figur.*", "figure.confirm", "figure.reporte"] {
+            let refused = auditor.get(&format!("/v1/events?type={unknown}")).await.problem(400, "invalid_query").json();
+            assert_eq!(refused["errors"], json!([{ "pointer": "query/type",
+                "detail": "không có loại sự kiện này; xem /docs/events.md" }]), "{unknown}");
+        }
         for bad in ["type=x", "from=yesterday", "order=up", "after=-2", "limit=0", "cursor=x"] {
             let answer = auditor.get(&format!("/v1/events?{bad}")).await;
             assert_eq!(answer.status, 400, "{bad}");
