@@ -260,6 +260,7 @@ mod tests {
                 marked[1] += 1;
             } else if room.starts_with("/v1/figures") && verb != "confirm" {
                 assert!(told(&step.body["counts"]), "{} {:?}", step.post, step.save);
+                assert!(step.body["counts"]["recognised_by"].is_string(), "{} {:?}", step.post, step.save);
                 marked[2] += 1;
             } else if room.starts_with("/v1/observations") && verb != "confirm" {
                 assert!(told(&step.body["content"]), "{} {:?}", step.post, step.save);
