@@ -41,6 +41,7 @@ pub async fn amend_activity(
 ) -> Result<HttpResponse, Error> {
     let content = &body.value.content;
     resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &activity::Model| {
+        resource::differs(&old.content()?, content, "/content")?;
         may_say(tx, &permit, old, content).await?;
         store::amend(tx, old, content).await
     })
@@ -127,6 +128,7 @@ pub async fn correct_activity(
 ) -> Result<HttpResponse, Error> {
     let ActivityCorrection { content, reason } = &body.value;
     resource::step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &activity::Model| {
+        resource::differs(&old.content()?, content, "/content")?;
         may_say(tx, &permit, old, content).await?;
         store::correct(tx, old, content, reason).await
     })

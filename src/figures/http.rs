@@ -319,6 +319,7 @@ pub async fn amend_figure(
 ) -> Result<HttpResponse, Error> {
     let counts = &body.value.counts;
     resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &figure::Model| {
+        resource::differs(&old.counts(), counts, "/counts")?;
         counts.check(year_of(old)?, permit.caller.today, "/counts")?;
         recogniser_existed(tx, counts).await?;
         store::amend(tx, old, counts).await
@@ -391,6 +392,7 @@ pub async fn correct_figure(
 ) -> Result<HttpResponse, Error> {
     let FigureCorrection { counts, reason } = &body.value;
     resource::step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &figure::Model| {
+        resource::differs(&old.counts(), counts, "/counts")?;
         counts.check(year_of(old)?, permit.caller.today, "/counts")?;
         recogniser_existed(tx, counts).await?;
         store::correct(tx, old, counts, reason).await

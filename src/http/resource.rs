@@ -168,6 +168,15 @@ pub async fn step<R: Resource, P: Needed>(
     changed(row.version(), &row.view(&sight, caller)?)
 }
 
+/// Refuses what is to replace the present content and says the same: a version and an event would tell of a change that
+/// there was not, and a decision that stands would be asked for again.
+pub fn differs<T: PartialEq>(old: &T, new: &T, pointer: &str) -> Result<(), Error> {
+    if old == new {
+        return Err(Error::invalid(pointer, "không thay đổi gì so với hiện tại", "changes nothing"));
+    }
+    Ok(())
+}
+
 async fn seen<R: Resource>(conn: &impl ConnectionTrait, caller: &Caller, id: Uuid) -> Result<(R, R::Sight), Error> {
     let row = R::find(conn, id).await.map_err(translate)?.ok_or(Code::NotFound)?;
     let sight = visible(conn, &row, caller).await?;

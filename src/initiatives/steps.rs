@@ -42,6 +42,7 @@ pub async fn amend_initiative(
 ) -> Result<HttpResponse, Error> {
     let content = &body.value.content;
     resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &initiative::Model| {
+        resource::differs(&old.content()?, content, "/content")?;
         may_say(tx, &permit, old, content).await?;
         store::amend(tx, old, content).await
     })

@@ -186,8 +186,12 @@ pub async fn amend_nomination(
     body: Body<NominationContent>,
 ) -> Result<HttpResponse, Error> {
     let content = &body.value;
-    let amend = async |tx: &WriteTx<'_>, old: &nomination::Model| store::amend(tx, old, content).await;
-    resource::step(&app, &permit, id.0, &if_match, "amend", amend).await
+    resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &nomination::Model| {
+        let said = (old.achievement.as_ref(), &old.evidence()?);
+        resource::differs(&said, &(Some(&content.achievement), &content.evidence), "")?;
+        store::amend(tx, old, content).await
+    })
+    .await
 }
 
 /// Submits a nomination.

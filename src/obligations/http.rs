@@ -233,6 +233,7 @@ pub async fn amend_obligation(
 ) -> Result<HttpResponse, Error> {
     let terms = &body.value.terms;
     resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &obligation::Model| {
+        resource::differs(&old.terms()?, terms, "/terms")?;
         terms_fit(tx, &permit, old, terms).await?;
         store::amend(tx, old, terms).await
     })
@@ -305,6 +306,7 @@ pub async fn correct_obligation(
     let ObligationCorrection { terms, fulfilment, reason } = &body.value;
     let today = permit.caller.today;
     resource::step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &obligation::Model| {
+        resource::differs(&(old.terms()?, old.fulfilment()?), &(terms.clone(), Some(fulfilment.clone())), "")?;
         terms_fit(tx, &permit, old, terms).await?;
         let later = fulfilment.entered_later(today, old.entered_on_time());
         fulfilment.check(starts_on(tx, old.campaign_id).await?, today, later, "/fulfilment")?;

@@ -217,6 +217,7 @@ pub async fn amend_observation(
 ) -> Result<HttpResponse, Error> {
     let content = &body.value.content;
     resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &observation::Model| {
+        resource::differs(&old.content()?, content, "/content")?;
         fits(tx, old, content, permit.caller.today).await?;
         store::amend(tx, old, content).await
     })
@@ -271,6 +272,7 @@ pub async fn correct_observation(
 ) -> Result<HttpResponse, Error> {
     let ObservationCorrection { content, reason } = &body.value;
     resource::step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &observation::Model| {
+        resource::differs(&old.content()?, content, "/content")?;
         fits(tx, old, content, permit.caller.today).await?;
         proven(content)?;
         store::correct(tx, old, content, reason).await

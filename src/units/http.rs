@@ -16,6 +16,7 @@ use crate::clock::rfc3339;
 use crate::db::{Event, Outcome, WriteTx};
 use crate::error::{Code, Error};
 use crate::http::page::Page;
+use crate::http::resource;
 use crate::http::{
     App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Search, answer, changed, created,
     found,
@@ -302,7 +303,7 @@ pub struct UnitAmendment {
     pub reason: String,
 }
 
-/// Replaces what is said of a unit; what says nothing new is answered and not recorded.
+/// Replaces what is said of a unit.
 #[utoipa::path(tag = "units", params(("id" = Uuid, Path)), request_body = UnitAmendment, responses((status = 200, body = UnitView)))]
 #[post("/units/{id}:amend")]
 pub async fn amend_unit(
@@ -318,9 +319,7 @@ pub async fn amend_unit(
         store::lock_room(tx).await?;
         let old = store::locked(tx, id.0).await?;
         if_match.check(old.version)?;
-        if old.draft()? == *unit {
-            return Ok(Outcome::Unchanged(old));
-        }
+        resource::differs(&old.draft()?, unit, "/unit")?;
         check::amendment(tx, &old, unit).await?;
         let row = store::amend(tx, &old, unit, Event::because("unit.amended", reason)).await?;
         store::derive(tx.conn()).await?;

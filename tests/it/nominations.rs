@@ -67,7 +67,7 @@ both_engines! {
         step(&committee, &submitted, "return", reason()).await.problem(403, "forbidden");
         let returned = step(&office, &submitted, "return", reason()).await.is(200);
         assert_eq!((&returned.json()["state"], &returned.json()["return_reason"]), (&json!("returned"), &reason()["reason"]));
-        let amended = step(&committee, &returned, "amend", content).await.is(200);
+        let amended = step(&committee, &returned, "amend", json!({ "achievement": "Bà Lò Thị Ở giúp 14 hộ" })).await.is(200);
         assert_eq!(amended.json()["state"], "returned");
         let again = step(&committee, &amended, "submit", json!({})).await.is(200);
         assert_eq!((&again.json()["state"], &again.json()["return_reason"]), (&json!("submitted"), &Value::Null));

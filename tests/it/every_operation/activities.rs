@@ -26,6 +26,12 @@ fn initiative_content() -> Value {
     json!({ "kind": "production", "beneficiary": "community", "title": "Trồng cây ăn quả trên đất dốc", "proposed_on": "2023-03-15" })
 }
 
+/// The content with another value in one member.
+fn with(mut content: Value, member: &str, value: Value) -> Value {
+    content[member] = value;
+    content
+}
+
 /// A record of village A as its reporter left it, after these steps.
 async fn made(world: &World, resource: &str, content: Value, steps: &[(&str, Role, Value)]) -> Answer {
     load(world).await;
@@ -57,10 +63,11 @@ async fn activity(world: &World, verb: &str, noun: &str) -> Case {
     let record = made(world, "activities", activity_content(), &steps).await;
     let path = format!("/v1/activities/{}", record.id());
     let draft = json!({ "campaign": CAMPAIGN, "unit": world.units.village_a, "content": activity_content() });
+    let other = with(activity_content(), "households_helped", json!(2));
     let body = match verb {
         "report" => draft,
-        "amend" => json!({ "content": activity_content() }),
-        "correct" => json!({ "content": activity_content(), "reason": "Nhập nhầm bản" }),
+        "amend" => json!({ "content": other }),
+        "correct" => json!({ "content": other, "reason": "Nhập nhầm bản" }),
         _ => json!({ "reason": "Nhập nhầm bản" }),
     };
     match (verb, noun) {
@@ -93,7 +100,7 @@ async fn initiative(world: &World, verb: &str, noun: &str) -> Case {
     let etag = Some(record.etag());
     let reason = json!({ "reason": "Nhập nhầm bản" });
     let draft = json!({ "campaign": CAMPAIGN, "unit": world.units.village_a, "content": initiative_content() });
-    let amendment = json!({ "content": initiative_content() });
+    let amendment = json!({ "content": with(initiative_content(), "proposed_on", json!("2023-03-16")) });
     match (verb, noun) {
         ("list", "initiatives") => call(world, Role::FrontOfficer, 200, "/v1/initiatives".into(), None, None),
         ("search", _) => {

@@ -32,6 +32,7 @@ async fn obligation(world: &World, id: &str) -> Option<Case> {
     let terms = json!({ "kind": "settlement", "title": "Quyết toán", "due_on": "2023-12-15" });
     let fulfilment =
         json!({ "fulfilled_on": "2023-12-15", "received_on": "2023-12-15", "evidence": [{ "kind": "document" }] });
+    let other = json!({ "kind": "settlement", "title": "Quyết toán", "due_on": "2023-12-16" });
     let draft = json!({ "campaign": CAMPAIGN, "unit": world.units.commune_a, "terms": terms });
     let office = world.person(Role::HomeAffairs, Some(world.units.district)).await;
     let mut made = office.create("/v1/obligations", &draft).await.is(201);
@@ -45,7 +46,7 @@ async fn obligation(world: &World, id: &str) -> Option<Case> {
         "get_obligation" => case(path, None, None),
         "list_obligation_events" => case(format!("{path}/events"), None, None),
         "impose_obligation" => case("/v1/obligations".into(), None, Some(draft)),
-        "amend_obligation" => case(format!("{path}:amend"), Some(&made), Some(json!({ "terms": terms }))),
+        "amend_obligation" => case(format!("{path}:amend"), Some(&made), Some(json!({ "terms": other }))),
         "fulfil_obligation" => case(format!("{path}:fulfil"), Some(&made), Some(json!({ "fulfilment": fulfilment }))),
         "cancel_obligation" => case(format!("{path}:cancel"), Some(&made), Some(json!({ "reason": "Nhập nhầm" }))),
         "correct_obligation" => {
@@ -53,7 +54,7 @@ async fn obligation(world: &World, id: &str) -> Option<Case> {
                 .change(&format!("{path}:fulfil"), &made.etag(), &json!({ "fulfilment": fulfilment }))
                 .await
                 .is(200);
-            let body = json!({ "terms": terms, "fulfilment": fulfilment, "reason": "Nhập nhầm" });
+            let body = json!({ "terms": other, "fulfilment": fulfilment, "reason": "Nhập nhầm" });
             case(format!("{path}:correct"), Some(&made), Some(body))
         }
         _ => return None,
@@ -62,6 +63,7 @@ async fn obligation(world: &World, id: &str) -> Option<Case> {
 
 async fn observation(world: &World, id: &str) -> Option<Case> {
     let content = json!({ "fields": { "kind": "revolving_capital" }, "evidence": [{ "kind": "document" }] });
+    let other = json!({ "fields": { "kind": "revolving_capital" }, "evidence": [{ "kind": "minutes" }] });
     let draft = json!({ "campaign": CAMPAIGN, "unit": world.units.village_a, "name": "regulation",
         "observed_on": "2023-06-01", "content": content });
     let reporter = world.person(Role::UnitReporter, Some(world.units.village_a)).await;
@@ -74,12 +76,12 @@ async fn observation(world: &World, id: &str) -> Option<Case> {
         "get_observation" => case(path, None, None),
         "list_observation_events" => case(format!("{path}/events"), None, None),
         "report_observation" => case("/v1/observations".into(), None, Some(draft)),
-        "amend_observation" => case(format!("{path}:amend"), Some(&made), Some(json!({ "content": content }))),
+        "amend_observation" => case(format!("{path}:amend"), Some(&made), Some(json!({ "content": other }))),
         "confirm_observation" => case(format!("{path}:confirm"), Some(&made), None),
         "withdraw_observation" => case(format!("{path}:withdraw"), Some(&made), Some(json!({ "reason": "Nhập nhầm" }))),
         "correct_observation" => {
             made = owner.change(&format!("{path}:confirm"), &made.etag(), &json!({})).await.is(200);
-            let body = json!({ "content": content, "reason": "Nhập nhầm" });
+            let body = json!({ "content": other, "reason": "Nhập nhầm" });
             case(format!("{path}:correct"), Some(&made), Some(body))
         }
         _ => return None,

@@ -140,6 +140,40 @@ both_engines! {
     }
 }
 
+/// True for what replaces the content of a record.
+fn replaces(operation: &Operation) -> bool {
+    let says = |event: &&str| event.ends_with(".amended") || event.ends_with(".corrected");
+    matches!(operation.call, Call::Change) && operation.events.iter().any(says)
+}
+
+both_engines! {
+    async fn content_that_changes_nothing_is_refused_and_writes_no_event(world: World) {
+        let auditor = world.person(Role::Auditor, None).await;
+        let mut tried = Vec::new();
+        for operation in rooms::operations().filter(|operation| replaces(operation)) {
+            let id = operation.id;
+            let case = cases::case(world, id).await.unwrap();
+            let right = world.person(case.role, case.unit).await;
+            let present = right.get(case.path.split(':').next().unwrap()).await.is(200).json();
+            let mut same = case.body.clone().unwrap();
+            for (member, value) in same.as_object_mut().unwrap().iter_mut().filter(|(member, _)| *member != "reason") {
+                *value = present[if member == "unit" { "history" } else { member.as_str() }].clone();
+            }
+            let before = size(&auditor).await;
+            let refused = call(&right, "POST", &Case { body: Some(same), ..case.clone() }).await;
+            let refused = refused.problem(422, "invalid_value").json();
+            assert_eq!(refused["errors"][0]["detail"], "không thay đổi gì so với hiện tại", "{id}: {refused}");
+            assert_eq!(size(&auditor).await, before, "{id}");
+            call(&right, "POST", &case).await.is(200);
+            tried.push(id);
+        }
+        assert_eq!(tried, [
+            "amend_unit", "amend_figure", "correct_figure", "amend_activity", "correct_activity", "amend_initiative",
+            "amend_obligation", "correct_obligation", "amend_observation", "correct_observation", "amend_nomination",
+        ]);
+    }
+}
+
 both_engines! {
     async fn the_example_of_each_request_body_is_understood(world: World) {
         let contract = Contract::served();
