@@ -104,8 +104,8 @@ fn report(kind: &Kind, clients: usize, figures: &Figures) {
         middle(figures.tail.clone()),
         middle(figures.unsealed.clone())
     );
-    println!("  against pgbench, the same statements:       {}", against(&figures.sent));
-    println!("  against pgbench, each write by itself:      {}", against(&figures.apart));
+    println!("  against pgbench, what is written at once:   {}", against(&figures.sent));
+    println!("  against pgbench, a transaction of writes:   {}", against(&figures.apart));
     println!("  against the same checks and one INSERT:     {}", against(&figures.one_insert));
     println!("  against itself without the guard:           {}", against(&figures.unguarded));
 }
