@@ -10,8 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExecResult, QueryResult,
-    QuerySelect, Select, Statement, Value as SqlValue,
+    QuerySelect, Select, Statement, TransactionTrait, Value as SqlValue,
 };
+use tokio::sync::OnceCell;
 
 /// An INSERT, UPDATE or DELETE and the number of rows that it must change.
 #[derive(Clone, Debug)]
@@ -41,7 +42,14 @@ pub struct WriteConn<'a> {
 enum Over<'a> {
     Transaction(&'a DatabaseTransaction),
     /// Reads alone; whoever asks for more is refused, and that it was asked is kept.
-    Ahead(&'a DatabaseConnection, AtomicBool),
+    Ahead(Ahead<'a>),
+}
+
+struct Ahead<'a> {
+    pool: &'a DatabaseConnection,
+    /// Begun by the first read, so that all reads use one connection; a closure that only writes uses none.
+    reading: OnceCell<DatabaseTransaction>,
+    asked: AtomicBool,
 }
 
 impl<'a> WriteConn<'a> {
@@ -49,16 +57,17 @@ impl<'a> WriteConn<'a> {
         Self { over: Over::Transaction(conn), held: Mutex::default() }
     }
 
-    pub(super) fn ahead(reader: &'a DatabaseConnection) -> Self {
-        Self { over: Over::Ahead(reader, AtomicBool::new(false)), held: Mutex::default() }
+    pub(super) fn ahead(pool: &'a DatabaseConnection) -> Self {
+        let ahead = Ahead { pool, reading: OnceCell::new(), asked: AtomicBool::new(false) };
+        Self { over: Over::Ahead(ahead), held: Mutex::default() }
     }
 
     /// The transaction, for what only it can do: to lock, to write at once, or to read what it wrote.
     pub(super) fn transaction(&self) -> Result<&'a DatabaseTransaction, DbErr> {
         match &self.over {
             Over::Transaction(conn) => Ok(conn),
-            Over::Ahead(_, asked) => {
-                asked.store(true, Ordering::Relaxed);
+            Over::Ahead(ahead) => {
+                ahead.asked.store(true, Ordering::Relaxed);
                 Err(DbErr::Custom("only a transaction does this".to_owned()))
             }
         }
@@ -70,9 +79,9 @@ impl<'a> WriteConn<'a> {
         row.lock_exclusive().one(self).await
     }
 
-    /// What was held back, unless the closure asked for what only a transaction does.
+    /// What was held back, unless the closure asked for what only a transaction does; gives back what it read with.
     pub(super) fn taken(self) -> Option<Vec<Write>> {
-        let asked = matches!(&self.over, Over::Ahead(_, asked) if asked.load(Ordering::Relaxed));
+        let asked = matches!(&self.over, Over::Ahead(ahead) if ahead.asked.load(Ordering::Relaxed));
         (!asked).then(|| self.held.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -87,11 +96,16 @@ impl<'a> WriteConn<'a> {
         !self.held.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Who reads ahead, if this statement may be asked ahead of a transaction.
-    fn reader(&self, sql: &str) -> Option<&'a DatabaseConnection> {
+    /// Where this query is asked: ahead of a transaction if it may be, else in it, after what was held back.
+    async fn asked(&self, sql: &str) -> Result<&DatabaseTransaction, DbErr> {
         match &self.over {
-            Over::Ahead(reader, _) if reads(sql) && !self.holds_something() => Some(reader),
-            _ => None,
+            Over::Ahead(ahead) if reads(sql) && !self.holds_something() => {
+                ahead.reading.get_or_try_init(|| ahead.pool.begin()).await
+            }
+            _ => {
+                self.send().await?;
+                self.transaction()
+            }
         }
     }
 
@@ -164,7 +178,7 @@ impl ConnectionTrait for WriteConn<'_> {
     fn get_database_backend(&self) -> DbBackend {
         match &self.over {
             Over::Transaction(conn) => conn.get_database_backend(),
-            Over::Ahead(reader, _) => reader.get_database_backend(),
+            Over::Ahead(ahead) => ahead.pool.get_database_backend(),
         }
     }
 
@@ -179,19 +193,11 @@ impl ConnectionTrait for WriteConn<'_> {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        if let Some(reader) = self.reader(&statement.sql) {
-            return reader.query_one_raw(statement).await;
-        }
-        self.send().await?;
-        self.transaction()?.query_one_raw(statement).await
+        self.asked(&statement.sql).await?.query_one_raw(statement).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        if let Some(reader) = self.reader(&statement.sql) {
-            return reader.query_all_raw(statement).await;
-        }
-        self.send().await?;
-        self.transaction()?.query_all_raw(statement).await
+        self.asked(&statement.sql).await?.query_all_raw(statement).await
     }
 }
 

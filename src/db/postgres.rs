@@ -24,7 +24,10 @@ use crate::log::seal;
 
 const CONNECTIONS: u32 = 16;
 /// Who write what was left with them; while one waits for the database, more comes together for the other.
-const CARRIERS: usize = 2;
+const CARRIERS: u32 = 2;
+/// Their statements are long, few and no cheaper for knowing the values: they are planned once. Their connections are
+/// opened when there is something to carry.
+const CARRYING: [(&str, &str); 1] = [("plan_cache_mode", "force_generic_plan")];
 const QUEUE: usize = 1024;
 const ATTEMPTS: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(10);
@@ -56,18 +59,21 @@ pub(super) struct Postgres {
     wake: Arc<Notify>,
     stop: Arc<Notify>,
     jobs: mpsc::Sender<Job>,
+    /// What the carriers write with.
+    carriers: DatabaseConnection,
 }
 
 impl Postgres {
     pub(super) async fn connect(url: &str) -> Result<Self, Error> {
         let connections = if cfg!(test) { 4 } else { CONNECTIONS };
         // Each opens its first connection, which takes a while with TLS.
-        let (pool, sealer) = tokio::try_join!(pool(url, connections), pool(url, 1))?;
+        let (pool, sealer) = tokio::try_join!(connect(url, connections, &[]), connect(url, 1, &[]))?;
+        let carriers = connect(url, CARRIERS, &CARRYING).await?;
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let this = Self { pool, sealer, wake: Arc::new(Notify::new()), stop: Arc::new(Notify::new()), jobs };
+        let this = Self { pool, sealer, wake: Arc::new(Notify::new()), stop: Arc::new(Notify::new()), jobs, carriers };
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..CARRIERS {
-            tokio::spawn(carry(this.pool.clone(), this.wake.clone(), waiting.clone()));
+            tokio::spawn(carry(this.carriers.clone(), this.wake.clone(), waiting.clone()));
         }
         Ok(this)
     }
@@ -207,20 +213,21 @@ impl Postgres {
 
     pub(super) async fn close(self) {
         self.stop.notify_one();
+        let _ = self.carriers.close().await;
         let _ = self.pool.close().await;
         let _ = self.sealer.close().await;
     }
 }
 
 /// Takes what waits and writes it, a statement for all that are alike: it is committed with its answer.
-async fn carry(pool: DatabaseConnection, wake: Arc<Notify>, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
+async fn carry(conn: DatabaseConnection, wake: Arc<Notify>, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
     loop {
         let mut jobs = Vec::new();
         if waiting.lock().await.recv_many(&mut jobs, MOST).await == 0 {
             return;
         }
         for mut load in ahead::loads(jobs) {
-            match load.write(&pool).await {
+            match load.write(&conn).await {
                 Ok(()) => {
                     wake.notify_one();
                     load.committed();
@@ -231,17 +238,22 @@ async fn carry(pool: DatabaseConnection, wake: Arc<Notify>, waiting: Arc<Mutex<m
     }
 }
 
-async fn pool(url: &str, connections: u32) -> Result<DatabaseConnection, Error> {
+/// A pool whose sessions have these settings; with settings of its own it opens its connections when they are needed.
+async fn connect(url: &str, connections: u32, settings: &'static [(&str, &str)]) -> Result<DatabaseConnection, Error> {
     let mut options = ConnectOptions::new(url);
-    options.max_connections(connections).min_connections(1).sqlx_logging(false).record_stmt_in_spans(false);
+    options.max_connections(connections).sqlx_logging(false).record_stmt_in_spans(false);
+    match settings {
+        [] => options.min_connections(1),
+        _ => options.min_connections(0).connect_lazy(true),
+    };
     options.acquire_timeout(Duration::from_secs(2)).set_application_name("thidua");
     // A question to the server before each use would cost as much as half a query; what was used just now still works.
     options.test_before_acquire_if_idle_for(Duration::from_secs(1));
-    options.map_sqlx_postgres_opts(|postgres| {
+    options.map_sqlx_postgres_opts(move |postgres| {
         let told = postgres.get_options().unwrap_or_default().to_owned();
         // What the URL says counts.
-        let own = LIMITS.into_iter().filter(|(name, _)| !told.contains(name));
-        postgres.options(own)
+        let own = LIMITS.iter().chain(settings).filter(|(name, _)| !told.contains(name));
+        postgres.options(own.copied())
     });
     Database::connect(options).await.map_err(constraint::translate)
 }

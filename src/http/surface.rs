@@ -21,6 +21,8 @@ pub struct Served {
     /// What its answers may be; empty if nothing is negotiated.
     pub media: Vec<String>,
     path: ResourceDef,
+    /// What every such path begins with: most are told apart by that, without a regular expression.
+    start: String,
     methods: Vec<String>,
     /// What each documented method reads; nothing is known of pages.
     reads: Vec<Reads>,
@@ -58,7 +60,7 @@ impl Surface {
 
     /// The path that a request means.
     pub fn find(&self, path: &str) -> Option<&Served> {
-        self.paths.iter().find(|served| served.path.is_match(path))
+        self.paths.iter().find(|served| path.starts_with(&served.start) && served.path.is_match(path))
     }
 
     /// True if whoever asks for `path` has to say who they are first, whether or not it is served.
@@ -73,7 +75,8 @@ impl Served {
             methods.push("HEAD".to_owned());
         }
         methods.sort();
-        Self { path: ResourceDef::new(pattern.as_str()), pattern, media, methods, reads: Vec::new() }
+        let start = pattern.split('{').next().unwrap_or_default().to_owned();
+        Self { path: ResourceDef::new(pattern.as_str()), start, pattern, media, methods, reads: Vec::new() }
     }
 
     fn read(path: &str, media: &[&str]) -> Self {
