@@ -27,9 +27,13 @@ const DRAFT: &str = "demo.json.draft";
 /// Everything that a demonstration writes; SQLite adds the two in the middle.
 const CREATED: [&str; 7] = [DATABASE, "thidua.db-wal", "thidua.db-shm", KEY, JOURNAL, ABOUT, DRAFT];
 
-/// A demonstration's directory.
-#[derive(Clone, Debug)]
-pub struct Directory(PathBuf);
+/// A demonstration's directory. While one runs there, no other does.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    /// Locked, until the process ends at the latest.
+    _lock: fs::File,
+}
 
 /// What `demo.json` says.
 #[derive(Debug, Serialize)]
@@ -46,7 +50,11 @@ impl Directory {
     /// The directory, made if it is not there; `fresh` removes what an earlier demonstration wrote, and nothing else.
     pub fn open(path: &Path, fresh: bool) -> Result<Self, Error> {
         config::private_directory(path)?;
-        let directory = Self(path.to_owned());
+        let lock = fs::File::open(path).map_err(|error| told(path, &error))?;
+        if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
+            return Err(Error::internal(format!("{}: a demonstration is running here already", path.display())));
+        }
+        let directory = Self { path: path.to_owned(), _lock: lock };
         if fresh {
             for name in CREATED {
                 let file = directory.file(name);
@@ -60,7 +68,7 @@ impl Directory {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     /// The URL of its database, whose file is its owner's alone; SQLite gives the two beside it the same permissions.
@@ -131,6 +139,11 @@ mod tests {
         directory.tell("http://127.0.0.1:1", &signer).unwrap();
         fs::write(path.join("mine.txt"), "x").unwrap();
         assert_eq!(directory.signer().unwrap().key.kid(), signer.key.kid(), "the key is made once");
+        for fresh in [false, true] {
+            let second = Directory::open(&path, fresh).unwrap_err();
+            assert!(second.source.unwrap().to_string().ends_with("running here already"));
+        }
+        drop(directory);
         Directory::open(&path, true).unwrap();
         let left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["mine.txt"]);

@@ -15,8 +15,8 @@ use serde_json::{Map, Number, Value};
 use unicode_normalization::UnicodeNormalization;
 
 use super::App;
+use super::objects::{ODD_DAY, Objects};
 use crate::error::{Code, Error, Fault};
-use crate::text::is_odd_date;
 
 /// The largest body, in bytes.
 pub const LIMIT: usize = 256 * 1024;
@@ -77,7 +77,7 @@ where
 
 /// Reads a value, with a pointer to what is not understood.
 pub(super) fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
-    serde_path_to_error::deserialize(value).map_err(|error| decode_error(&error))
+    serde_path_to_error::deserialize(Objects(value)).map_err(|error| decode_error(&error))
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Error> {
@@ -99,10 +99,6 @@ fn normalise(value: &mut Value, pointer: &mut String) -> Result<(), Error> {
         Value::String(text) => {
             if text.contains('\0') {
                 let fault = Fault::new(pointer.clone(), "chứa ký tự NUL", "contains a NUL character");
-                return Err(Error::at(Code::InvalidValue, fault));
-            }
-            if is_odd_date(text) {
-                let fault = Fault::new(pointer.clone(), "ngày phải có dạng 2025-12-31", "a day is written 2025-12-31");
                 return Err(Error::at(Code::InvalidValue, fault));
             }
             if let Some((vi, en)) = unreadable(text) {
@@ -176,6 +172,8 @@ fn decode_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error 
     } else if let Some(rest) = text.strip_prefix("missing field ") {
         step_into(&mut pointer, rest.split('`').nth(1).unwrap_or_default());
         (Code::WrongType, "thiếu thành phần bắt buộc này", "is required and missing")
+    } else if text.starts_with(ODD_DAY) {
+        (Code::InvalidValue, "ngày phải có dạng 2025-12-31", ODD_DAY)
     } else if text.starts_with("input is out of range") {
         // What `chrono` says of 30 February.
         (Code::WrongType, "ngày này không tồn tại", "is a day that does not exist")
@@ -314,7 +312,12 @@ mod tests {
         assert_eq!(code(br#"{"name":"a","count":9007199254740992}"#), (Code::InvalidValue, "/count".into()));
         assert_eq!(code(br#"{"name":"a","count":-18446744073709551616}"#), (Code::InvalidValue, "/count".into()));
         assert_eq!(code(br#"{"name":"a\u0000","count":1}"#), (Code::InvalidValue, "/name".into()));
-        assert_eq!(code(br#"{"name":"+12345-01-01","count":1}"#), (Code::InvalidValue, "/name".into()));
+        assert_eq!(code(br#"["a",1]"#), (Code::WrongType, "".into()));
+        assert_eq!(
+            code(br#"{"name":"2025-1-1","count":1}"#),
+            (Code::InvalidValue, "/name".into()),
+            "too long, no more"
+        );
         for unreadable in [" ", "\\t\\n", "\\u001b", "a\\u200b", "\\u202e", "\\ufeff", "\\u0085"] {
             let body = format!("{{\"name\":\"{unreadable}\",\"count\":1}}");
             assert_eq!(code(body.as_bytes()), (Code::InvalidValue, "/name".into()), "{unreadable}");

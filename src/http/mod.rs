@@ -19,6 +19,7 @@ pub mod headers;
 pub mod health;
 pub mod limits;
 pub mod metrics;
+mod objects;
 pub mod page;
 pub mod problem;
 pub mod query;

@@ -20,6 +20,10 @@ pub async fn references(tx: &WriteTx<'_>, draft: &NominationDraft) -> Result<(),
     let round = definition
         .round(&draft.round)
         .ok_or_else(|| Error::invalid("/round", "phong trào không có đợt này", "the campaign has no such round"))?;
+    if draft.filed_on.is_some_and(|day| day < definition.starts_on) {
+        let (vi, en) = ("trước ngày bắt đầu phong trào", "is before the campaign began");
+        return Err(Error::invalid("/filed_on", vi, en));
+    }
     let known = match draft.path {
         NominationPath::Normal => round.award_forms.contains(&draft.award_form),
         // A special case is considered at any time, for any form.

@@ -175,6 +175,7 @@ both_engines! {
             (json!({ "award_form": "huan_chuong_ld" }), 422, "/award_form"),
             (json!({ "nominator_unit": Uuid::nil() }), 422, "/nominator_unit"),
             (json!({ "filed_on": "2999-01-01" }), 422, "/filed_on"),
+            (json!({ "filed_on": "2020-12-31" }), 422, "/filed_on"),
             (json!({ "achievement": "" }), 422, "/achievement"),
             (json!({ "achievement": "ế".repeat(20001) }), 422, "/achievement"),
             (json!({ "achievement": null }), 400, "/achievement"),
