@@ -1,6 +1,6 @@
 //! The only list of rooms: routes, operations and kinds of record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::http::{Operation, Routes};
 use crate::log::rebuild::Kind;
@@ -110,6 +110,14 @@ pub fn events() -> BTreeMap<&'static str, Vec<&'static str>> {
         }
     }
     written
+}
+
+/// Every type of event, and `record.*` for all types of a record.
+pub fn event_types() -> Vec<String> {
+    let events = events();
+    let all = events.keys().filter_map(|event| event.split_once('.')).map(|(record, _)| format!("{record}.*"));
+    let types: BTreeSet<String> = all.chain(events.keys().map(|event| (*event).to_owned())).collect();
+    types.into_iter().collect()
 }
 
 /// Every kind of record.
