@@ -214,7 +214,7 @@ impl Reading<'_> {
         (entry.id, Entry { path, name: entry.key.clone(), draft })
     }
 
-    /// Each unit against its parents, and each act against the units and the acts that stand before it.
+    /// Each unit against its life and its parents, and each act against the units and the acts that stand before it.
     fn all_fit(
         &mut self,
         units: &BTreeMap<Uuid, Entry<UnitDraft>>,
@@ -226,7 +226,7 @@ impl Reading<'_> {
             lineage.lives.insert(*id, Life { kinds, parents, from: exists_from, to: exists_to });
         }
         for Entry { path, draft, .. } in units.values() {
-            for fault in fit::absent_parents(draft, &lineage, "/parents") {
+            for fault in fit::faults(draft, None, &lineage, "") {
                 self.add(&format!("{path}{}", fault.pointer), fault.en);
             }
         }
@@ -311,6 +311,23 @@ mod tests {
                 "parent: tinh-son-la, from: 2021-01-01, to: 2025-06-30",
                 "parent: xa-muong-chien, from: 2021-01-01, to: 2025-06-30",
                 "/units/1/parents/0",
+            ),
+            (
+                "parents: []",
+                "parents: [ { parent: xa-muong-chien, from: 2025-07-01, to: null } ]",
+                "/units/0/parents/0",
+            ),
+            (
+                "parent: huyen-quynh-nhai, from: 2021-01-01, to: 2025-06-30",
+                "parent: xa-ca-nang, from: 2021-01-01, to: 2025-06-30",
+                "/units/2/parents/0",
+            ),
+            ("kind: township, from: 2025-02-01", "kind: township, from: 2025-02-02", "/units/8/kinds/1/from"),
+            ("name: 'Tỉnh Sơn La', from: 2021-01-01", "name: 'Tỉnh Sơn La', from: 2020-01-01", "/units/0/names/0/from"),
+            (
+                "code: '118', from: 2021-01-01, to: 2025-06-30",
+                "code: '118', from: 2021-01-01, to: 2025-07-01",
+                "/units/1/codes/0/to",
             ),
             ("format: units/1", "format: units/2", "/format"),
             ("name: 'Tỉnh Sơn La'", "name: ''", "/units/0/names/0"),

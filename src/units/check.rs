@@ -4,15 +4,14 @@
 
 use uuid::Uuid;
 
-use super::lineage::Lineage;
 use super::store::{self, unit};
-use super::{UnitDraft, fit, succession};
+use super::{UnitDraft, fit, lifetime, succession};
 use crate::db::WriteTx;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Fault};
 
 /// Refuses a new unit that others contradict.
 pub async fn registration(tx: &WriteTx<'_>, new: &UnitDraft) -> Result<(), Error> {
-    parents_exist(new, &store::lineage(tx.conn()).await?, "/parents")?;
+    refuse(fit::faults(new, None, &store::lineage(tx.conn()).await?, ""))?;
     no_code_twice(tx, None, new).await
 }
 
@@ -20,13 +19,17 @@ pub async fn registration(tx: &WriteTx<'_>, new: &UnitDraft) -> Result<(), Error
 pub async fn amendment(tx: &WriteTx<'_>, old: &unit::Model, new: &UnitDraft) -> Result<(), Error> {
     let before = old.draft()?;
     let lineage = store::lineage(tx.conn()).await?;
-    let moved = (before.exists_from, before.exists_to) != (new.exists_from, new.exists_to);
+    let moved = !lifetime::same(&before, new);
     if moved {
         succession::keeps(old.id, new, &store::standing(tx.conn()).await?)?;
-        nobody_is_orphaned(old.id, new, &lineage)?;
+        let (vi, en) = ("còn đơn vị trực thuộc ngoài thời gian ấy", "other units stand under it outside of these days");
+        nobody_loses_it("/unit", vi, en, &fit::orphans(old.id, new, &lineage))?;
     }
-    if moved || before.parents != new.parents {
-        parents_exist(new, &lineage, "/unit/parents")?;
+    refuse(fit::faults(new, Some(&before), &lineage, "/unit"))?;
+    if before.kinds != new.kinds {
+        let (vi, en) =
+            ("còn đơn vị trực thuộc không thể ở dưới loại này", "units stand under it that cannot under this kind");
+        nobody_loses_it("/unit/kinds", vi, en, &fit::outranked(old.id, new, &lineage))?;
     }
     if moved || before.codes != new.codes {
         no_code_twice(tx, Some(old.id), new).await?;
@@ -49,17 +52,14 @@ pub async fn no_code_twice(tx: &WriteTx<'_>, unit: Option<Uuid>, draft: &UnitDra
     Ok(())
 }
 
-fn parents_exist(draft: &UnitDraft, lineage: &Lineage, pointer: &str) -> Result<(), Error> {
-    let faults = fit::absent_parents(draft, lineage, pointer);
+fn refuse(faults: Vec<Fault>) -> Result<(), Error> {
     if faults.is_empty() { Ok(()) } else { Err(Error::new(Code::InvalidValue).with(faults)) }
 }
 
-fn nobody_is_orphaned(unit: Uuid, new: &UnitDraft, lineage: &Lineage) -> Result<(), Error> {
-    let orphans = fit::orphans(unit, new, lineage);
-    if orphans.is_empty() {
+fn nobody_loses_it(pointer: &'static str, vi: &'static str, en: &'static str, units: &[Uuid]) -> Result<(), Error> {
+    if units.is_empty() {
         return Ok(());
     }
-    let (vi, en) = ("còn đơn vị trực thuộc ngoài thời gian ấy", "other units stand under it outside of these days");
-    let orphans: Vec<String> = orphans.iter().map(Uuid::to_string).collect();
-    Err(Error::invalid("/unit", vi, en).member("units", orphans))
+    let units: Vec<String> = units.iter().map(Uuid::to_string).collect();
+    Err(Error::invalid(pointer, vi, en).member("units", units))
 }

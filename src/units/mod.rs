@@ -21,6 +21,8 @@ pub mod check;
 pub mod closure;
 pub mod fit;
 pub mod http;
+pub mod level;
+pub mod lifetime;
 pub mod lineage;
 pub mod resolve;
 pub mod store;
@@ -175,15 +177,15 @@ pub struct UnitDraft {
     #[garde(length(max = 50))]
     #[schema(max_items = 50, value_type = Vec<DatedText>)]
     pub codes: Vec<Dated<String>>,
-    /// Names.
+    /// Names; every day of the life has one.
     #[garde(length(min = 1, max = 50))]
     #[schema(min_items = 1, max_items = 50, value_type = Vec<DatedText>)]
     pub names: Vec<Dated<String>>,
-    /// Kinds.
+    /// Kinds; every day of the life has one.
     #[garde(length(min = 1, max = 50))]
     #[schema(min_items = 1, max_items = 50)]
     pub kinds: Vec<Dated<UnitKind>>,
-    /// Parents; a province has none.
+    /// Parents; a province has none, and any other part of the land has a larger one only.
     #[serde(default)]
     #[garde(length(max = 50))]
     #[schema(max_items = 50, value_type = Vec<DatedUnit>)]

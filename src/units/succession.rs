@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
+use super::level::Level;
 use super::lineage::{Life, Lineage};
-use super::{SuccessionDraft, UnitDraft, UnitKind, at};
+use super::{SuccessionDraft, UnitDraft, at};
 use crate::error::{Code, Error, Fault};
 
 /// Recorded acts that were not annulled, by id.
@@ -83,34 +84,6 @@ fn successors(act: &SuccessionDraft, lineage: &Lineage, faults: &mut Vec<Fault>)
     }
 }
 
-/// Kinds that can follow one another: counts add up within one level of the land, and an organisation is no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    Province,
-    District,
-    Commune,
-    Village,
-    Organisation,
-}
-
-impl Level {
-    const fn of(kind: UnitKind) -> Self {
-        match kind {
-            UnitKind::Province => Self::Province,
-            UnitKind::District => Self::District,
-            UnitKind::Commune | UnitKind::Township => Self::Commune,
-            UnitKind::Village => Self::Village,
-            UnitKind::Agency
-            | UnitKind::FrontOrMassOrg
-            | UnitKind::ArmedForceUnit
-            | UnitKind::SocioProfessionalOrg
-            | UnitKind::Unit
-            | UnitKind::Enterprise
-            | UnitKind::Cooperative => Self::Organisation,
-        }
-    }
-}
-
 fn level_at_the_end(lineage: &Lineage, unit: Uuid, act: &SuccessionDraft) -> Option<Level> {
     let life = lineage.lives.get(&unit)?;
     at(&life.kinds, last_day(life, act.effective_on)?).copied().map(Level::of)
@@ -144,7 +117,7 @@ fn refuse(faults: Vec<Fault>) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::units::closure::Edge;
-    use crate::units::{Dated, SuccessionKind};
+    use crate::units::{Dated, SuccessionKind, UnitKind};
 
     const OLD_A: Uuid = Uuid::from_u128(1);
     const OLD_B: Uuid = Uuid::from_u128(2);

@@ -201,4 +201,106 @@ both_engines! {
         assert_eq!((&refused["errors"][0]["pointer"], refused["units"].as_array().unwrap().contains(&json!(units.district))),
             (&json!("/unit"), true));
     }
+
+    async fn a_parent_is_a_higher_part_of_the_land(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let units = world.units;
+        let (first, last, next) = ("2021-01-01", "2025-06-30", "2025-07-01");
+        for (kind, parent, from, to, told) in [
+            ("province", units.province, first, None, Some("tỉnh không có đơn vị cấp trên")),
+            ("province", units.enterprise, first, None, Some("tỉnh không có đơn vị cấp trên")),
+            ("district", units.province, first, None, None),
+            ("district", units.village_a, first, None, Some("đơn vị cấp trên phải là đơn vị hành chính ở cấp cao hơn")),
+            ("district", units.district, first, Some(last), Some("đơn vị cấp trên phải là đơn vị hành chính ở cấp cao hơn")),
+            ("commune", units.district, first, Some(last), None),
+            ("commune", units.province, next, None, None),
+            ("commune", units.enterprise, first, None, Some("đơn vị cấp trên phải là đơn vị hành chính ở cấp cao hơn")),
+            ("township", units.commune_a, first, Some(last), Some("đơn vị cấp trên phải là đơn vị hành chính ở cấp cao hơn")),
+            ("village", units.commune_n, next, None, None),
+            ("village", units.home_affairs, first, None, Some("đơn vị cấp trên phải là đơn vị hành chính ở cấp cao hơn")),
+            ("agency", units.village_a, first, None, None),
+            ("cooperative", units.enterprise, first, None, None),
+        ] {
+            let said = |parents: serde_json::Value| json!({ "names": [{ "value": "Đơn vị", "from": first }],
+                "kinds": [{ "value": kind, "from": first }], "parents": parents, "exists_from": first });
+            let alone = administrator.create("/v1/units", &said(json!([]))).await.is(201);
+            let under = said(json!([{ "value": parent, "from": from, "to": to }]));
+            let made = administrator.create("/v1/units", &under).await;
+            let amendment = json!({ "unit": under, "reason": "Thử" });
+            let amended = administrator.change(&format!("/v1/units/{}:amend", alone.id()), &alone.etag(), &amendment).await;
+            let Some(told) = told else {
+                made.is(201);
+                amended.is(200);
+                continue;
+            };
+            for (refused, pointer) in [(made, "/parents/0"), (amended, "/unit/parents/0")] {
+                let refused = refused.problem(422, "invalid_value").json();
+                assert_eq!(refused["errors"], json!([{ "pointer": pointer, "detail": told }]), "{kind}");
+            }
+        }
+    }
+
+    async fn nobody_sinks_below_whom_they_stand_above(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let path = format!("/v1/units/{}", world.units.commune_n);
+        let read = administrator.get(&path).await.is(200);
+        let amend = async |kind: &str| {
+            let mut unit = read.json()["history"].clone();
+            unit["kinds"][0]["value"] = json!(kind);
+            administrator.change(&format!("{path}:amend"), &read.etag(), &json!({ "unit": unit, "reason": "Thử" })).await
+        };
+        let refused = amend("village").await.problem(422, "invalid_value").json();
+        assert_eq!(refused["errors"][0]["pointer"], "/unit/kinds");
+        assert_eq!(refused["units"], json!([world.units.village_a, world.units.village_b]));
+        amend("township").await.is(200);
+    }
+
+    async fn what_is_said_of_a_unit_fits_its_life(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let (first, last) = ("2021-01-01", "2025-12-31");
+        let unit = json!({ "names": [{ "value": "Bản Mới", "from": first }],
+            "kinds": [{ "value": "village", "from": first }], "exists_from": first, "exists_to": last });
+        let made = administrator.create("/v1/units", &unit).await.is(201);
+        let path = format!("/v1/units/{}:amend", made.id());
+        // Each list of periods, and where it is refused: in a list that covers the life, and in one that may have gaps.
+        for (row, (periods, covering, other)) in [
+            (vec![("2020-12-31", Some(last))], Some("0/from"), Some("0/from")),
+            (vec![(first, Some("2026-01-01"))], Some("0/to"), Some("0/to")),
+            (vec![(first, Some(last)), ("2026-01-01", None)], Some("1/from"), Some("1/from")),
+            (vec![("2021-01-02", None)], Some("0/from"), None),
+            (vec![(first, Some("2025-12-30"))], Some("0/to"), None),
+            (vec![(first, Some("2022-12-31")), ("2023-01-02", None)], Some("1/from"), None),
+            (vec![(first, Some("2022-12-31")), ("2023-01-01", Some(last))], None, None),
+        ].into_iter().enumerate() {
+            // No two units bear one code.
+            for (list, value) in [("codes", json!(row.to_string())), ("names", json!("Bản")), ("kinds", json!("village")),
+                ("parents", json!(world.units.province)), ("area_classes", json!("I"))] {
+                let mut said = unit.clone();
+                said[list] = periods.iter().map(|(from, to)| json!({ "value": value, "from": from, "to": to })).collect();
+                let expected = if ["names", "kinds"].contains(&list) { covering } else { other };
+                let Some(place) = expected else {
+                    administrator.create("/v1/units", &said).await.is(201);
+                    continue;
+                };
+                let refused = administrator.create("/v1/units", &said).await.problem(422, "invalid_value").json();
+                assert_eq!(refused["errors"][0]["pointer"], format!("/{list}/{place}"), "{refused}");
+                let amendment = json!({ "unit": said, "reason": "Thử" });
+                let refused = administrator.change(&path, &made.etag(), &amendment).await.problem(422, "invalid_value").json();
+                assert_eq!(refused["errors"][0]["pointer"], format!("/unit/{list}/{place}"), "{refused}");
+            }
+        }
+    }
+
+    async fn a_unit_that_an_act_ended_is_amended_without_ending_its_names(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let path = format!("/v1/units/{}", world.units.enterprise);
+        let act = json!({ "kind": "abolish", "effective_on": "2022-01-01",
+            "predecessors": [world.units.enterprise], "successors": [], "basis": "Giải thể" });
+        administrator.create("/v1/successions", &act).await.is(201);
+        let read = administrator.get(&path).await.is(200);
+        let mut unit = read.json()["history"].clone();
+        unit["names"][0]["value"] = json!("Công ty Khác");
+        let amendment = json!({ "unit": unit, "reason": "Thử" });
+        administrator.change(&format!("{path}:amend"), &read.etag(), &amendment).await.is(200);
+    }
 }
