@@ -58,6 +58,7 @@ pub fn finish(openapi: &OpenApi) -> Value {
             }
         }
     }
+    name_event_types(&mut document["paths"]["/v1/events"]["get"]["parameters"]);
     let schemas = document["components"]["schemas"].clone();
     open(&mut document["components"]["schemas"], &schemas);
     document["components"]["responses"] = Value::Object(problems::responses());
@@ -69,6 +70,14 @@ pub fn finish(openapi: &OpenApi) -> Value {
     bounds::complete(&mut document["components"]);
     text::complete(&mut document);
     document
+}
+
+/// The filter takes no type that no event has, and which there are follows from the rooms.
+fn name_event_types(parameters: &mut Value) {
+    let parameters = parameters.as_array_mut().into_iter().flatten();
+    for parameter in parameters.filter(|parameter| parameter["name"] == "type") {
+        parameter["schema"]["enum"] = json!(rooms::event_types());
+    }
 }
 
 /// The groups of operations, in reading order.
