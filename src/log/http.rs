@@ -72,7 +72,6 @@ pub struct EventQuery {
     record: Option<Uuid>,
     /// Of this type; `figure.*` is every type of the record.
     #[garde(length(min = 1, max = 100), pattern("^[a-z_]+\\.([a-z_]+|\\*)$"))]
-    #[param(max_length = 100)]
     r#type: Option<String>,
     /// By this account.
     #[garde(skip)]
