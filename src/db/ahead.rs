@@ -2,9 +2,10 @@
 //! what it writes, the stored answer included, travels whole, together with whatever else is waiting.
 //!
 //! Only a closure that takes no lock and reads nothing that it wrote comes this way. Its reads see what was committed
-//! before each of them, as in a transaction of PostgreSQL (READ COMMITTED); a rule over several rows takes
-//! [`WriteTx::lock`](super::WriteTx::lock) on either engine. Whatever goes wrong on this way, nothing is lost and nothing
-//! doubled: the closure runs again in a transaction, which claims its key first, and says there what it has to say.
+//! before each of them on PostgreSQL (READ COMMITTED), before the first of them on SQLite; neither keeps others from
+//! writing in between, so a rule over several rows takes [`WriteTx::lock`](super::WriteTx::lock) on either engine.
+//! Whatever goes wrong on this way, nothing is lost and nothing doubled: the closure runs again in a transaction, which
+//! claims its key first, and says there what it has to say.
 
 use sea_orm::{ConnectionTrait, DbErr};
 use tokio::sync::oneshot;
