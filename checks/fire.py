@@ -6,6 +6,7 @@ FIRE_ROLES      which roles call
 FIRE_SEED       another one finds other things
 """
 
+import contextlib
 import json
 import os
 import re
@@ -94,22 +95,19 @@ def under_fire(engine, about, role, failed):
         failed.append(log)
 
 
-def on_engine(engine, more, failed):
-    with tempfile.TemporaryDirectory() as scratch, Demo(f"{scratch}/data", more) as about:
-        for role in ROLES:
-            under_fire(engine, about, role, failed)
-
-
-def on_postgres(failed):
-    with Database() as database:
-        on_engine("postgres", ["--database-url", database.url], failed)
+def as_each_role(engine, failed):
+    # Each on its own data: an administrator may end the grants of whoever comes next.
+    for role in ROLES:
+        with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
+            more = ["--database-url", stack.enter_context(Database()).url] if engine == "postgres" else []
+            under_fire(engine, stack.enter_context(Demo(f"{scratch}/data", more)), role, failed)
 
 
 def main():
     (HERE / "build").mkdir(exist_ok=True)
     failed = []
     with ThreadPoolExecutor() as both:
-        runs = [both.submit(on_engine, "sqlite", [], failed), both.submit(on_postgres, failed)]
+        runs = [both.submit(as_each_role, engine, failed) for engine in ["sqlite", "postgres"]]
         for run in runs:
             run.result()
     for log in failed:

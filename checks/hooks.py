@@ -97,6 +97,10 @@ BETWEEN_PARAMETERS = {
     ("query/round", "phong trào không có đợt này"),
     ("query/statement", "bộ quy tắc không có câu hỏi này"),
     ("query", "cần đúng một trong hai: code hoặc name"),
+    ("query/from", "lớn hơn `to`"),
+    ("query/to", "lớn hơn mốc đã ký mới nhất"),
+    ("query/after", "không nằm trong bản trích xuất"),
+    *((f"query/{name}", "nhật ký chưa tới vị trí này") for name in ("as_of", "from", "to")),
 }
 # Rules that a schema can say of one value: where the service applies one, the contract has to say it.
 OF_ONE_VALUE = ("không hợp lệ: ", "chứa ký tự ", "số quá lớn", "cần từ 1 đến 200 ký tự, không", "ngày phải có dạng")

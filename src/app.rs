@@ -3,13 +3,16 @@
 use actix_cors::Cors;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::{App as ActixApp, Error as ActixError, body::BoxBody, middleware, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
+use crate::audit_page;
 use crate::contract;
 use crate::docs;
-use crate::http::{App, body, edge, health};
+use crate::http::{App, Registry, body, edge, health, wait};
 use crate::rooms::ROOMS;
+
+/// Where the rooms are.
+const VERSION_1: &str = "/v1";
 
 /// The whole app around the shared state.
 pub fn app(
@@ -25,16 +28,20 @@ pub fn app(
 > {
     let origins = &shared.limits.origins;
     let cors = middleware::Condition::new(!origins.is_empty(), cors(origins));
-    let app = ActixApp::new()
+    ActixApp::new()
         .app_data(shared.surface.clone())
         .app_data(shared)
         .app_data(web::PayloadConfig::new(body::LIMIT))
         .wrap(middleware::from_fn(edge::edge))
-        .wrap(middleware::Compat::new(cors));
-    app.into_utoipa_app()
-        .configure(documented)
-        .into_app()
+        .wrap(middleware::Compat::new(cors))
+        .configure(|config| health::root_routes(&mut Registry::Served(config)))
+        .service(
+            web::scope(VERSION_1)
+                .wrap(middleware::from_fn(wait::wait))
+                .configure(|config| version_1(&mut Registry::Served(config))),
+        )
         .configure(docs::routes)
+        .configure(audit_page::routes)
         .default_service(web::to(health::nothing_here))
 }
 
@@ -43,26 +50,27 @@ fn cors(origins: &[String]) -> Cors {
     let cors = origins.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
     cors.allowed_methods(["GET", "HEAD", "POST"])
         .allowed_headers(["accept-language", "authorization", "content-type", "traceparent"])
-        .allowed_headers(["idempotency-key", "if-match", "if-none-match", "prefer"])
+        .allowed_headers(["idempotency-key", "if-match", "if-none-match", "last-event-id", "prefer"])
         .expose_headers(["etag", "link", "location", "idempotency-replayed", "traceparent", "allow"])
-        .expose_headers(["ratelimit", "ratelimit-policy", "retry-after"])
+        .expose_headers(["ratelimit", "ratelimit-policy", "retry-after", "first-position", "end-position"])
+        .expose_headers(["preference-applied", "event-id", "event-proof"])
         .max_age(3600)
 }
 
-/// Everything that stands in the contract.
-fn documented(config: &mut ServiceConfig) {
-    config.configure(health::root_routes).service(scope::scope("/v1").configure(version_1));
-}
-
-fn version_1(config: &mut ServiceConfig) {
+/// The rooms.
+fn version_1(registry: &mut Registry) {
     for room in ROOMS {
-        config.configure(room.routes);
+        (room.routes)(registry);
     }
 }
 
 /// The contract, generated from the routes that are served.
 pub fn openapi() -> serde_json::Value {
-    let (_, openapi) =
-        ActixApp::new().into_utoipa_app().openapi(contract::head()).configure(documented).split_for_parts();
+    let (_, openapi) = ActixApp::new()
+        .into_utoipa_app()
+        .openapi(contract::head())
+        .configure(|config| health::root_routes(&mut Registry::Described(config)))
+        .service(scope::scope(VERSION_1).configure(|config| version_1(&mut Registry::Described(config))))
+        .split_for_parts();
     contract::finish(&openapi)
 }

@@ -10,8 +10,14 @@ use clap::Args;
 use crate::auth::keyring::{Ages, Keyring};
 use crate::auth::source::{Remote, Source, Transport};
 use crate::auth::token::Verifier;
+use crate::db::Urls;
+use crate::demo;
 use crate::error::Error;
+use crate::grants::issuer::is_issuer;
 use crate::http::limits::{Limits, Rates};
+use crate::log::anchor::Anchor;
+use crate::log::proof::key::SigningKey;
+use crate::log::signer::Keys;
 
 /// Where the database is.
 #[derive(Args, Clone)]
@@ -22,6 +28,19 @@ pub struct DatabaseArgs {
     /// A file that holds the URL.
     #[arg(long, env = "THIDUA_DATABASE_URL_FILE")]
     database_url_file: Option<PathBuf>,
+    /// The same PostgreSQL database as the role that seals the log and keeps what is signed; by default everything is one
+    /// role's.
+    #[arg(long, env = "THIDUA_SEALER_DATABASE_URL", hide_env_values = true)]
+    sealer_database_url: Option<String>,
+    /// A file that holds the sealer's URL.
+    #[arg(long, env = "THIDUA_SEALER_DATABASE_URL_FILE")]
+    sealer_database_url_file: Option<PathBuf>,
+    /// The same PostgreSQL database as the role that erases personal values; by default everything is one role's.
+    #[arg(long, env = "THIDUA_ERASER_DATABASE_URL", hide_env_values = true)]
+    eraser_database_url: Option<String>,
+    /// A file that holds the eraser's URL.
+    #[arg(long, env = "THIDUA_ERASER_DATABASE_URL_FILE")]
+    eraser_database_url_file: Option<PathBuf>,
 }
 
 impl fmt::Debug for DatabaseArgs {
@@ -36,11 +55,42 @@ pub const DEFAULT_DATABASE: &str = "sqlite://thidua.db";
 impl DatabaseArgs {
     /// The URL.
     pub fn url(&self) -> Result<String, Error> {
-        match (&self.database_url, &self.database_url_file) {
-            (Some(url), _) => Ok(url.clone()),
-            (None, Some(file)) => Ok(read(file)?.trim().to_owned()),
-            (None, None) => Ok(DEFAULT_DATABASE.to_owned()),
+        let url = given(self.database_url.as_ref(), self.database_url_file.as_deref())?;
+        Ok(url.unwrap_or_else(|| DEFAULT_DATABASE.to_owned()))
+    }
+
+    /// The URL, and those of other roles.
+    pub fn urls(&self) -> Result<Urls, Error> {
+        let role = |url: &Option<String>, file: &Option<PathBuf>| {
+            given(url.as_ref().filter(|url| !url.is_empty()), file.as_deref())
+        };
+        Ok(Urls {
+            app: self.url()?,
+            sealer: role(&self.sealer_database_url, &self.sealer_database_url_file)?,
+            eraser: role(&self.eraser_database_url, &self.eraser_database_url_file)?,
+        })
+    }
+
+    /// The URLs of a database that a command looks into: an embedded one is not made by looking.
+    pub fn of_one_that_is_there(&self) -> Result<Urls, Error> {
+        let urls = self.urls()?;
+        let file = urls.app.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+        let file = file.and_then(|rest| rest.split('?').next()).filter(|file| !file.starts_with(':'));
+        match file {
+            Some(file) if !Path::new(file).exists() => {
+                Err(Error::internal(format!("{file}: there is no such database; `thidua migrate` makes one")))
+            }
+            _ => Ok(urls),
         }
+    }
+}
+
+/// What was said directly counts before what stands in a file.
+fn given(url: Option<&String>, file: Option<&Path>) -> Result<Option<String>, Error> {
+    match (url, file) {
+        (Some(url), _) => Ok(Some(url.clone())),
+        (None, Some(file)) => Ok(Some(read(file)?.trim().to_owned())),
+        (None, None) => Ok(None),
     }
 }
 
@@ -134,6 +184,13 @@ impl TokenArgs {
         if self.issuer.is_empty() || self.audience.is_empty() {
             return Err(Error::internal("THIDUA_ISSUER and THIDUA_AUDIENCE must not be empty"));
         }
+        if self.issuer == demo::tokens::ISSUER {
+            return Err(Error::internal("THIDUA_ISSUER is the demonstration's; demo keys are believed by nobody else"));
+        }
+        // Grants are given to accounts of such issuers only: with another nobody could ever do anything.
+        if !is_issuer(&self.issuer) {
+            return Err(Error::internal(format!("THIDUA_ISSUER: {} is no https URL without a query", self.issuer)));
+        }
         Ok(Verifier {
             keys: self.keys.keyring().await?,
             issuer: self.issuer.clone(),
@@ -186,6 +243,43 @@ impl LimitArgs {
             rates: Rates::new(self.rate_per_address, self.rate_per_caller),
         })
     }
+}
+
+/// How the log is signed. Without a key nobody outside can prove anything, and the start warns.
+#[derive(Args, Clone, Debug)]
+pub struct LogKeyArgs {
+    /// The keys that sign the log, made with `thidua log new-key`, one a line, the log's own first.
+    #[arg(long, env = "THIDUA_LOG_KEY_FILE", requires = "log_anchor_file")]
+    log_key_file: Option<PathBuf>,
+    /// Where the last signed checkpoint is remembered: on another disk than the database, and in no backup of it.
+    #[arg(long, env = "THIDUA_LOG_ANCHOR_FILE")]
+    log_anchor_file: Option<PathBuf>,
+    /// Whose signatures are enough for those who verify (C2SP tlog-policy); by default the log's own. Witnesses in it that
+    /// have a URL (https, or http to a loopback address) are asked to cosign every checkpoint.
+    #[arg(long, env = "THIDUA_LOG_POLICY_FILE")]
+    log_policy_file: Option<PathBuf>,
+}
+
+impl LogKeyArgs {
+    /// The keys, if there are any; demo keys are refused.
+    pub fn keys(&self) -> Result<Option<Keys>, Error> {
+        let (Some(file), Some(anchor)) = (&self.log_key_file, &self.log_anchor_file) else { return Ok(None) };
+        let keys = signing_keys(file)?;
+        let refused = |error: &dyn fmt::Display| Error::internal(format!("{}: {error}", file.display()));
+        let policy = self.log_policy_file.as_deref().map(read).transpose()?;
+        Keys::new(keys, Anchor::at(anchor), policy).map(Some).map_err(|error| refused(&error))
+    }
+}
+
+/// The keys of a log in a file, one a line; demo keys are refused.
+pub fn signing_keys(file: &Path) -> Result<Vec<SigningKey>, Error> {
+    let refused = |error: &dyn fmt::Display| Error::internal(format!("{}: {error}", file.display()));
+    let keys: Result<Vec<_>, _> = read(file)?.lines().map(SigningKey::from_skey).collect();
+    let keys = keys.map_err(|error| refused(&error))?;
+    if keys.iter().any(|key| key.verifier().name() == demo::LOG_ORIGIN) {
+        return Err(refused(&"a demonstration's key signs no other log"));
+    }
+    Ok(keys)
 }
 
 /// Reads a configured file.

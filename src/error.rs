@@ -138,9 +138,13 @@ codes! {
     InvalidTransition = "invalid_transition", 409, "Trạng thái hiện tại không cho phép việc này", "Not possible in the present state";
     RegisterClosed = "register_closed", 409, "Sổ đã khóa; muốn ghi hoặc sửa phải mở lại", "The register is closed; reopen it first";
     AlreadyExists = "already_exists", 409, "Đã có bản ghi như vậy", "Such a record exists already";
+    AlreadyErased = "already_erased", 409, "Không còn dữ liệu cá nhân để xóa", "There is no personal value left to erase";
+    InUse = "in_use", 409, "Tài khoản còn phân quyền chưa kết thúc; hãy kết thúc trước", "The account has grants that have not ended; end them first";
     NoHolder = "no_holder", 409, "Không có đơn vị nào giữ vai trò này vào ngày đó", "No unit holds this body on that day";
     IdempotencyInFlight = "idempotency_in_flight", 409, "Yêu cầu cùng khóa đang được xử lý", "A request with this key is in progress";
     Conflict = "conflict", 409, "Xung đột với thay đổi khác, hãy thử lại", "In conflict with another change; try again";
+    Erased = "erased", 410, "Dữ liệu cá nhân trong câu trả lời này đã được xóa", "The personal values of this answer have been erased";
+    Gone = "gone", 410, "Phần nhật ký này không còn được giữ ở đây", "This part of the log is not kept here any more";
     PreconditionFailed = "precondition_failed", 412, "Bản ghi đã thay đổi từ lần đọc trước", "The record has changed since it was read";
     BodyTooLarge = "body_too_large", 413, "Nội dung gửi lên quá lớn", "The body is too large";
     UriTooLong = "uri_too_long", 414, "Đường dẫn quá dài", "The path or query is too long";
@@ -152,6 +156,8 @@ codes! {
     HeadersTooLarge = "headers_too_large", 431, "Tiêu đề yêu cầu quá lớn", "The request headers are too large";
     Internal = "internal", 500, "Lỗi nội bộ", "Internal error";
     Busy = "busy", 503, "Hệ thống đang bận, hãy thử lại sau", "Busy; try again later";
+    ReadOnly = "read_only", 503, "Nhật ký không khớp với mốc đã ký nên hệ thống chỉ cho đọc", "The log is not the one that was signed, so nothing is written";
+    NotSigned = "not_signed", 503, "Máy chủ này không có khóa ký nhật ký", "The log is not signed here: the service has no key for it";
     OutcomeUnknown = "outcome_unknown", 503, "Chưa rõ đã ghi hay chưa; gửi lại với cùng Idempotency-Key hoặc If-Match là an toàn", "Whether it was recorded is not known; sending it again with the same Idempotency-Key or If-Match is safe";
     StorageFull = "storage_full", 507, "Hết chỗ lưu trữ", "Storage is full";
 }

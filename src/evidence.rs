@@ -43,14 +43,17 @@ pub const MOST_EVIDENCE: usize = 20;
 pub struct PaperNumber(
     #[garde(
         length(chars, max = 50),
-        pattern("^[0-9]{1,5}[a-z]?(/(19|20)[0-9]{2})?([-/][A-ZĐƠƯ]{1,12}[gr]?[0-9]{0,2})*$")
+        pattern(
+            "^[0-9]{1,5}[A-Za-z]?(/(19|20)[0-9]{2})?([-/&][A-ZĐƠƯ]{1,12}[gr]?[0-9]{0,2})*(\\([A-ZĐƠƯ]{1,12}\\))?$"
+        )
     )]
     pub String,
 );
 
 impl PartialSchema for PaperNumber {
     fn schema() -> RefOr<Schema> {
-        let pattern = "^[0-9]{1,5}[a-z]?(/(19|20)[0-9]{2})?([-/][A-ZĐƠƯ]{1,12}[gr]?[0-9]{0,2})*$";
+        let pattern =
+            "^[0-9]{1,5}[A-Za-z]?(/(19|20)[0-9]{2})?([-/&][A-ZĐƠƯ]{1,12}[gr]?[0-9]{0,2})*(\\([A-ZĐƠƯ]{1,12}\\))?$";
         let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(50)).pattern(Some(pattern));
         text.examples(["15/QĐ-UBND"]).into()
     }
@@ -95,6 +98,9 @@ mod tests {
             "12a/BC-PC06",
             "2/TTr-HĐND",
             "31/QĐ-ƯDCN",
+            "35A/QĐ-UBND",
+            "78/QĐ-SNV&KT",
+            "09/BC-UBND(KT)",
         ] {
             assert!(valid(number), "{number}");
         }
@@ -108,6 +114,8 @@ mod tests {
             "15/Nguyễn",
             "15/Hường",
             "15/",
+            "15/QĐ(Hường)",
+            "15/QĐ()",
             "15/QĐ-UBND của Hường",
             "15/1899/QĐ",
             "15/qđ",

@@ -6,6 +6,7 @@
 //! event beside it. `ARCHITECTURE.md` is the map.
 
 pub mod app;
+pub mod audit_page;
 pub mod contract;
 pub mod demo;
 pub mod docs;
@@ -28,6 +29,9 @@ pub mod log;
 pub mod activities;
 pub mod attestations;
 pub mod campaigns;
+pub mod disclosures;
+pub mod erasures;
+pub mod exports;
 pub mod figures;
 pub mod grants;
 pub mod initiatives;
@@ -38,6 +42,7 @@ pub mod registers;
 pub mod revocations;
 pub mod units;
 
+pub mod findings;
 pub mod recommendations;
 
 pub mod commands;

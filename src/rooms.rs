@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::http::{Operation, Routes};
 use crate::log::rebuild::Kind;
 use crate::{
-    activities, attestations, campaigns, figures, grants, http, initiatives, log, nominations, obligations,
-    observations, recommendations, registers, revocations, units,
+    activities, attestations, campaigns, disclosures, erasures, exports, figures, findings, grants, http, initiatives,
+    log, nominations, obligations, observations, recommendations, registers, revocations, units,
 };
 
 /// A noun of the domain.
@@ -82,7 +82,29 @@ pub const ROOMS: &[Room] = &[
         kinds: &[Kind::of::<nominations::store::nomination::Model>()],
     },
     Room { routes: recommendations::http::routes, operations: recommendations::http::OPERATIONS, kinds: &[] },
+    Room { routes: findings::http::routes, operations: findings::http::OPERATIONS, kinds: &[] },
+    Room { routes: log::record::routes, operations: log::record::OPERATIONS, kinds: &[] },
     Room { routes: log::http::routes, operations: log::http::OPERATIONS, kinds: &[] },
+    Room {
+        routes: disclosures::http::routes,
+        operations: disclosures::http::OPERATIONS,
+        kinds: &[Kind::of::<disclosures::store::disclosure::Model>()],
+    },
+    Room {
+        routes: erasures::http::routes,
+        operations: erasures::http::OPERATIONS,
+        kinds: &[Kind::of::<erasures::store::erasure::Model>()],
+    },
+    Room {
+        routes: exports::http::routes,
+        operations: exports::http::OPERATIONS,
+        kinds: &[Kind::of::<exports::store::export::Model>()],
+    },
+    Room {
+        routes: log::proofs::routes,
+        operations: log::proofs::OPERATIONS,
+        kinds: &[Kind::of::<log::keys::store::log_key::Model>()],
+    },
     Room { routes: http::health::routes, operations: http::health::OPERATIONS, kinds: &[] },
 ];
 
@@ -93,6 +115,7 @@ pub const CONSOLE: &[(&str, &[&str])] = &[
         &["campaign.loaded", "campaign.revised", "unit.registered", "unit.amended", "succession.recorded"],
     ),
     ("`thidua grant`", &["account.registered", "grant.given"]),
+    ("`thidua log rotate-key`", &["log.key_rotated"]),
 ];
 
 /// Every operation that needs a permission.

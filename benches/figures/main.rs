@@ -2,6 +2,7 @@
 //!
 //!     cargo bench --bench figures -- writes     PostgreSQL on 127.0.0.1:5432 (or TEST_DATABASE_URL) and pgbench
 //!     cargo bench --bench figures -- commits    SQLite
+//!     cargo bench --bench figures -- door       both engines in process, and pgbench
 //!     cargo bench --bench figures -- pages      10,000 activities against 1,000,000
 //!     cargo bench --bench figures -- start      start, memory, size
 //!
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod bed;
 mod commits;
+mod door;
 mod load;
 mod pages;
 mod rival;
@@ -32,6 +34,11 @@ enum What {
     Writes(Rounds),
     /// Writes on SQLite, against one commit per request.
     Commits(Rounds),
+    /// Writes in process, against pgbench doing the same two INSERTs and one commit per write.
+    Door(Rounds),
+    /// One contender of `door`.
+    #[command(hide = true)]
+    Writer(door::WriterArgs),
     /// A page of 50 in a large log, against the same in a small one.
     Pages {
         /// Activities in the large database; five events each.
@@ -62,11 +69,15 @@ fn main() {
         rival::run(*rival);
         return;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    // The load generators need one thread; a writer is a contender.
+    let threads = if matches!(args.what, What::Writer(_)) { 2 } else { 1 };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
     runtime.block_on(async {
         match args.what {
             What::Writes(rounds) => writes::run(rounds).await,
             What::Commits(rounds) => commits::run(rounds).await,
+            What::Door(rounds) => door::run(rounds).await,
+            What::Writer(args) => door::write(args).await,
             What::Pages { activities } => pages::run(activities).await,
             What::Start => start::run().await,
             What::Rival(_) => unreachable!("it ran above"),

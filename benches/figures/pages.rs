@@ -162,6 +162,7 @@ async fn compare(bed: &Bed, engine: &str, small: &Prepared, large: &Prepared) {
         ("activities of one's commune", "/v1/activities?limit=50".to_owned(), &bed.reporter),
         ("activities within a unit", format!("{district}{}", small.commune), &bed.administrator),
         ("activities of a unit", format!("/v1/activities?limit=50&unit={}", small.commune), &bed.administrator),
+        ("activities in a rare state", "/v1/activities?limit=50&state=returned".to_owned(), &bed.administrator),
         ("events, from the first", "/v1/events?limit=50".to_owned(), &bed.administrator),
         ("events, in one's commune", "/v1/events?limit=50".to_owned(), &bed.reporter),
     ];

@@ -141,8 +141,6 @@ async fn measure(kind: &Kind, address: &str, clients: usize, time: Duration) -> 
 async fn pgbench(prepared: &Prepared, kind: &Kind, how: &str, clients: usize, seconds: u64) -> f64 {
     let url = bed::create(COPY, Some(TEMPLATE)).await;
     let script = format!("{SCRIPTS}/{}_{how}.sql", kind.name);
-    let mut command = Command::new("pgbench");
-    command.args(["-n", "-M", "prepared", "-j", "2", "-c", &clients.to_string(), "-f", &script]);
     let values = [
         ("account", kind.account.as_str()),
         ("campaign", &prepared.campaign),
@@ -152,15 +150,20 @@ async fn pgbench(prepared: &Prepared, kind: &Kind, how: &str, clients: usize, se
         ("sid", AUDIENCE),
         ("jti", "unknown"),
     ];
+    transactions(&url, &script, clients, seconds, &values)
+}
+
+/// Transactions a second that pgbench gets through.
+pub fn transactions(url: &str, script: &str, clients: usize, seconds: u64, values: &[(&str, &str)]) -> f64 {
+    let mut command = Command::new("pgbench");
+    command.args(["-n", "-M", "prepared", "-j", "2", "-c", &clients.to_string(), "-f", script]);
     for (name, value) in values {
         command.args(["-D", &format!("{name}={value}")]);
     }
-    let run = |command: &mut Command, seconds: u64| {
-        let output = command.args(["-T", &seconds.to_string(), &url]).output().expect("pgbench is there");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        let line = text.lines().find_map(|line| line.strip_prefix("tps = ")).unwrap().to_owned();
-        line.split(' ').next().unwrap().parse().unwrap()
-    };
-    tokio::task::block_in_place(|| run(&mut command, seconds))
+    command.args(["-T", &seconds.to_string(), url]);
+    let output = tokio::task::block_in_place(|| command.output().expect("pgbench is there"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let line = text.lines().find_map(|line| line.strip_prefix("tps = ")).unwrap();
+    line.split(' ').next().unwrap().parse().unwrap()
 }

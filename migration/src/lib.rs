@@ -28,6 +28,14 @@ mod m0013_revocations;
 mod m0014_search;
 mod m0015_annulled_and_withdrawn;
 mod m0016_reasons;
+mod m0017_inbox_plans;
+mod m0018_tree;
+mod m0019_list_order;
+mod m0020_checkpoints;
+mod m0021_exports;
+mod m0021_log_reads;
+mod m0022_erasures;
+mod m0023_log_keys;
 
 /// Every migration in the order in which it runs.
 pub struct Migrator;
@@ -52,6 +60,14 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_search::Migration),
             Box::new(m0015_annulled_and_withdrawn::Migration),
             Box::new(m0016_reasons::Migration),
+            Box::new(m0017_inbox_plans::Migration),
+            Box::new(m0018_tree::Migration),
+            Box::new(m0019_list_order::Migration),
+            Box::new(m0020_checkpoints::Migration),
+            Box::new(m0021_exports::Migration),
+            Box::new(m0021_log_reads::Migration),
+            Box::new(m0022_erasures::Migration),
+            Box::new(m0023_log_keys::Migration),
         ]
     }
 }

@@ -5,7 +5,6 @@ use chrono::NaiveDate;
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::steps;
@@ -19,7 +18,9 @@ use crate::db::WriteTx;
 use crate::error::Error;
 use crate::http::page::Page;
 use crate::http::resource::{self, Resource};
-use crate::http::{App, Body, Call, IdempotencyKey, Listing, Operation, PathId, Query, Search, answer, created};
+use crate::http::{
+    App, Body, Call, IdempotencyKey, Listing, Operation, PathId, Query, Registry, Search, answer, created,
+};
 use crate::log::http::{EventPage, History};
 use crate::registers::store::Entered;
 use crate::units;
@@ -53,7 +54,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config
         .service(list_activities)
         .service(search_activities)

@@ -4,7 +4,6 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::ask::{Ask, about_itself, unknown_round, unknown_statement};
@@ -18,7 +17,9 @@ use crate::db::WriteTx;
 use crate::error::{Code, Error, Fault};
 use crate::http::page::Page;
 use crate::http::resource::{self, Resource};
-use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, created};
+use crate::http::{
+    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Registry, answer, created,
+};
 use crate::log::http::{EventPage, History};
 
 /// What the contract says of each operation.
@@ -37,7 +38,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config
         .service(list_attestations)
         .service(get_attestation_state)

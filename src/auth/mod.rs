@@ -25,6 +25,7 @@ pub mod policy;
 pub mod scope;
 pub mod sign;
 pub mod source;
+pub mod tenure;
 pub mod token;
 #[cfg(test)]
 mod token_attacks;
@@ -152,7 +153,7 @@ impl<P: Needed> FromRequest for Permit<P> {
         ready(match request.extensions().get::<Authenticated>() {
             None => Err(Code::Unauthenticated.into()),
             Some(Authenticated { caller, .. }) if !caller.holds(P::PERMISSION) => Err(Code::Forbidden.into()),
-            Some(Authenticated { caller, at }) => {
+            Some(Authenticated { caller, at, .. }) => {
                 let context = Context { actor: Actor::Account(caller.account), at: *at, request_id: trace_id(request) };
                 Ok(Self { caller: caller.clone(), context, needed: PhantomData })
             }
@@ -164,6 +165,7 @@ impl<P: Needed> FromRequest for Permit<P> {
 struct Authenticated {
     caller: Caller,
     at: Micros,
+    identity: token::Caller,
 }
 
 /// Finds out who calls, before a handler's arguments are read: whoever is not known or may nothing at all learns that
@@ -184,7 +186,7 @@ pub async fn authenticate(request: &ServiceRequest) -> Result<(), Error> {
         Holder::Stranger => return Err(Code::Forbidden.into()),
         Holder::Account(account, grants) => (account, grants),
     };
-    request.extensions_mut().insert(Authenticated { caller: Caller { account, grants, today }, at });
+    request.extensions_mut().insert(Authenticated { caller: Caller { account, grants, today }, at, identity });
     Ok(())
 }
 

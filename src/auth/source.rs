@@ -146,7 +146,7 @@ fn checked(url: &str, transport: Transport) -> Result<Url, SourceError> {
 }
 
 /// By address, since a name could be made to lead anywhere.
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

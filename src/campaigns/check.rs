@@ -308,6 +308,12 @@ fn strangers(file: &Definition, model: &Model, rounds: &[String]) -> Vec<String>
     for (_, category) in model.categories.iter() {
         unless(file.clause(&category.clause).is_some(), "clause", &category.clause);
     }
+    for (id, award) in model.awards.iter() {
+        let days = file.award_form(id).map(|form| (form.valid_from, form.valid_to));
+        if days.is_some_and(|days| days != (award.valid_from, award.valid_to)) {
+            found.push(format!("the days of its award {id} are not those of the campaign's form"));
+        }
+    }
     for id in rounds {
         match (file.round(id), model.rounds.get(id)) {
             (Some(round), Some(rule)) => {

@@ -5,7 +5,6 @@ use chrono::NaiveDate;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::definition::{LegalBasis, OpenReading, Text};
@@ -17,7 +16,7 @@ use crate::clock::rfc3339;
 use crate::db::DocumentRef;
 use crate::error::{Code, Error};
 use crate::http::page::Page;
-use crate::http::{App, Call, Listing, Operation, PathId, Query, Search, found};
+use crate::http::{App, Call, Listing, Operation, PathId, Query, Registry, Search, found};
 use crate::log::http::{EventPage, History, history};
 
 /// What the contract says of each operation.
@@ -30,7 +29,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config
         .service(list_campaigns)
         .service(search_campaigns)

@@ -186,7 +186,7 @@ fn bad(pointer: &'static str, vi: &'static str, en: &'static str) -> Error {
 
 /// The units as a campaign's folder gave them.
 pub(super) async fn units_file(conn: &impl ConnectionTrait, file: &DocumentRef) -> Result<UnitsFile, Error> {
-    UnitsFile::read(&document::read(conn, file).await?).map_err(|findings| unreadable(&findings))
+    UnitsFile::stored(&document::read(conn, file).await?).map_err(|findings| unreadable(&findings))
 }
 
 /// A document was checked before it was stored, so only another version of the program can stumble over it.

@@ -123,6 +123,16 @@ pub struct UnitsFile {
 impl UnitsFile {
     /// Reads a unit file; nothing that is wrong with it passes, and every finding is told.
     pub fn read(yaml: &str) -> Result<Self, Vec<Finding>> {
+        let (file, findings) = Self::judged(yaml)?;
+        if findings.is_empty() { Ok(file) } else { Err(findings) }
+    }
+
+    /// Reads a file that was checked before it was stored: what was good then stands, whatever is asked of files today.
+    pub fn stored(yaml: &str) -> Result<Self, Vec<Finding>> {
+        Self::judged(yaml).map(|(file, _)| file)
+    }
+
+    fn judged(yaml: &str) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let document = Document::parse(yaml)?;
         let file: File = document.typed().map_err(|finding| vec![finding])?;
         let ids = file.units.iter().map(|unit| (unit.key.clone(), unit.id)).collect();
@@ -140,7 +150,7 @@ impl UnitsFile {
         }
         let Reading { ids, mut findings, .. } = reading;
         findings.sort();
-        if findings.is_empty() { Ok(Self { document, ids, units, successions }) } else { Err(findings) }
+        Ok((Self { document, ids, units, successions }, findings))
     }
 }
 
@@ -198,7 +208,7 @@ impl Reading<'_> {
             exists_to: entry.exists.to,
             fictitious: entry.fictitious,
         };
-        if let Err(error) = draft.check() {
+        if let Err(error) = draft.check("") {
             for fault in error.faults {
                 // The file spells some members otherwise than the draft.
                 let inside = fault.pointer.replace("/exists_to", "/exists/to");
@@ -229,6 +239,16 @@ impl Reading<'_> {
             for fault in fit::faults(draft, None, &lineage, "") {
                 self.add(&format!("{path}{}", fault.pointer), fault.en);
             }
+        }
+        let mut seen: Vec<&Entry<UnitDraft>> = Vec::new();
+        for entry in units.values() {
+            for other in &seen {
+                if let Some(code) = fit::shared_code(&entry.draft, &other.draft) {
+                    let reason = format!("{} bears the code {code} on the same day", other.name);
+                    self.add(&format!("{}/codes", entry.path), reason);
+                }
+            }
+            seen.push(entry);
         }
         let mut before = Acts::new();
         for (id, Entry { path, draft, .. }) in successions {
@@ -297,6 +317,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_stored_is_read_although_it_would_be_refused_today() {
+        let gap = UNITS.replacen("exists: { from: 2021-01-01", "exists: { from: 2020-01-01", 1);
+        assert_ne!(gap, UNITS);
+        assert!(UnitsFile::read(&gap).is_err());
+        assert_eq!(UnitsFile::stored(&gap).unwrap().units.len(), 24);
+        assert!(UnitsFile::stored("units: {").is_err());
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_where_it_stands() {
         for (from, to, path) in [
             ("parent: tinh-son-la", "parent: tinh-khac", "/units/1/parents/0/parent"),
@@ -322,6 +351,7 @@ mod tests {
                 "parent: xa-ca-nang, from: 2021-01-01, to: 2025-06-30",
                 "/units/2/parents/0",
             ),
+            ("code: '03685'", "code: '03682'", "/units/3/codes"),
             ("kind: township, from: 2025-02-01", "kind: township, from: 2025-02-02", "/units/8/kinds/1/from"),
             ("name: 'Tỉnh Sơn La', from: 2021-01-01", "name: 'Tỉnh Sơn La', from: 2020-01-01", "/units/0/names/0/from"),
             (

@@ -20,7 +20,7 @@ pub struct BackupArgs {
 
 /// Copies one moment of the database into a new file that only its owner reads.
 pub async fn run(args: BackupArgs) -> Result<ExitCode, Error> {
-    let url = args.database.url()?;
+    let url = args.database.of_one_that_is_there()?.app;
     if !Db::is_embedded(&url) {
         return Err(Error::internal("only an embedded database is copied; for PostgreSQL see docs/operations.md"));
     }

@@ -35,7 +35,7 @@ enum What {
 /// Loads, and says what changed.
 pub async fn run(args: CampaignArgs) -> Result<ExitCode, Error> {
     let What::Load { database, directory } = args.what;
-    let db = Db::connect(&database.url()?).await?;
+    let db = Db::connect(database.of_one_that_is_there()?).await?;
     super::require_migrated(&db).await?;
     let loading = with_progress("loading", load_directory(&db, &directory)).await;
     db.close().await;

@@ -21,6 +21,7 @@ use crate::demo::{self, Script, stage};
 use crate::error::Error;
 use crate::http::limits::Limits;
 use crate::http::{App, Shared};
+use crate::log::signer::Signer as LogSigner;
 
 /// Connections that are open at once.
 const CONNECTIONS: usize = 256;
@@ -80,7 +81,12 @@ async fn prepare(directory: &Directory, signer: &Signer, db: Db) -> Result<App, 
     let folder = with_progress(load(&db, signer)).await?;
     // The documentation page may read everything and change nothing.
     let docs = signer.token(Role::Auditor.as_str(), now())?;
-    let shared = web::Data::new(Shared::new(db, signer.verifier()?, Limits::default(), Some(docs)).await?);
+    let log = serve::begun(LogSigner::new(db.clone(), directory.log_keys()?)).await?;
+    if let Some(trouble) = log.trouble() {
+        return Err(Error::internal(format!("{trouble}; --fresh starts over")));
+    }
+    let shared = Shared::new(db, signer.verifier()?, Limits::default(), Some(docs)).await?.signed_by(log);
+    let shared = web::Data::new(shared);
     if journal.is_complete() && !journal.is_of(&script) {
         eprintln!("demo: the data there were written by another version; --fresh starts over");
     }

@@ -41,7 +41,7 @@ fn role(word: &str) -> Result<Role, String> {
 
 /// Gives the role.
 pub async fn run(args: GrantArgs) -> Result<ExitCode, Error> {
-    let db = Db::connect(&args.database.url()?).await?;
+    let db = Db::connect(args.database.of_one_that_is_there()?).await?;
     super::require_migrated(&db).await?;
     let draft = GrantDraft {
         issuer: args.issuer,

@@ -1,17 +1,22 @@
 //! `thidua serve`: the API, until it is told to stop.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpServer, middleware, web};
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::app;
 use crate::clock::now;
-use crate::config::{DatabaseArgs, LimitArgs, TokenArgs};
-use crate::db::Db;
+use crate::config::{DatabaseArgs, LimitArgs, LogKeyArgs, TokenArgs};
+use crate::db::{Db, Urls};
 use crate::error::Error;
-use crate::http::{App, Shared, edge, health};
+use crate::http::{App, Shared, edge, health, limits};
+use crate::log::signer::Signer;
+use crate::log::{sampler, witnesses};
 
 /// How long the first lines of a request may take to arrive.
 const HEAD: Duration = Duration::from_secs(5);
@@ -25,6 +30,8 @@ pub struct ServeArgs {
     tokens: TokenArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    log_key: LogKeyArgs,
     /// Address and port.
     #[arg(long, env = "THIDUA_LISTEN", default_value = "127.0.0.1:8080")]
     listen: String,
@@ -36,29 +43,66 @@ pub struct ServeArgs {
 /// Serves until SIGTERM or SIGINT; what is in flight is finished first.
 pub async fn run(args: ServeArgs) -> Result<ExitCode, Error> {
     let verifier = args.tokens.verifier().await?;
-    let db = Db::connect(&args.database.url()?).await?;
+    let log_keys = args.log_key.keys()?;
+    let urls = args.database.urls()?;
+    let db = Db::connect(urls.clone()).await?;
     if !until_migrated(&db, &args.listen).await? {
         db.close().await;
         return Ok(ExitCode::SUCCESS);
     }
-    let shared = web::Data::new(Shared::new(db, verifier, args.limits.limits()?, None).await?);
+    if !Db::is_embedded(&urls.app) {
+        tell_of_rights(&db, &urls).await?;
+    }
+    let shared = Shared::new(db.clone(), verifier, args.limits.limits()?, None).await?;
+    let shared = match log_keys {
+        Some(keys) => shared.signed_by(begun(Signer::new(db, keys)).await?),
+        None => {
+            tracing::warn!("the log is not signed: nobody outside can prove anything (THIDUA_LOG_KEY_FILE)");
+            shared
+        }
+    };
+    let shared = web::Data::new(shared);
     if let Some(listen) = args.metrics_listen {
         tokio::spawn(metrics(shared.clone(), &listen)?);
     }
     listen(shared, &args.listen, args.limits.max_connections, |_| {}).await
 }
 
+/// Whoever takes over the application should not be able to change the log, or to delete what was disclosed.
+async fn tell_of_rights(db: &Db, urls: &Urls) -> Result<(), Error> {
+    let missing = urls.missing();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        tracing::warn!(
+            "one database role serves, and seals or erases as well: roles of their own are safer ({missing})"
+        );
+    } else if db.may_do_everything().await? {
+        tracing::warn!("the database role that serves may seal and erase by itself: `thidua migrate --app-role …`");
+    }
+    Ok(())
+}
+
+/// A signer that knows whether the database is the one that was signed.
+pub async fn begun(signer: Signer) -> Result<Arc<Signer>, Error> {
+    let signer = Arc::new(signer);
+    signer.start().await?;
+    Ok(signer)
+}
+
 /// `serve` never migrates: until somebody does, it lives and is not ready. False: told to stop.
+///
+/// The server that answers meanwhile never touches the database: a connection belongs to the runtime that opened it, and
+/// that server's worker takes its runtime along when it ends.
 async fn until_migrated(db: &Db, address: &str) -> Result<bool, Error> {
     if db.pending_migrations().await?.is_empty() {
         return Ok(true);
     }
     tracing::warn!("migrations wait: not ready until `thidua migrate` has run");
-    let waiting = web::Data::new(db.clone());
-    let surface = web::Data::new(health::waiting_surface());
+    let (told, seen) = watch::channel(health::waiting(db).await);
+    let (seen, surface) = (web::Data::new(seen), web::Data::new(health::waiting_surface()));
     let server = HttpServer::new(move || {
         actix_web::App::new()
-            .app_data(waiting.clone())
+            .app_data(seen.clone())
             .app_data(surface.clone())
             .configure(health::waiting_routes)
             .wrap(middleware::from_fn(edge::edge))
@@ -67,7 +111,8 @@ async fn until_migrated(db: &Db, address: &str) -> Result<bool, Error> {
     let handle = server.handle();
     let migrated = async {
         while !matches!(db.pending_migrations().await.as_deref(), Ok([])) {
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            told.send_replace(health::waiting(db).await);
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     };
     tokio::select! {
@@ -87,8 +132,11 @@ pub async fn listen(
     ready: impl FnOnce(std::net::SocketAddr),
 ) -> Result<ExitCode, Error> {
     let db = shared.db.clone();
+    db.start_clean().await;
     db.start_sealer();
     let housekeeping = tokio::spawn(forget(shared.clone()));
+    let signing = tokio::spawn(keep_signing(shared.signer.clone()));
+    let ending = tokio::spawn(end_followers(shared.clone()));
     let keeping = tokio::spawn(shared.verifier.keys.clone().keep());
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let server = HttpServer::new(move || app::app(shared.clone()))
@@ -96,6 +144,7 @@ pub async fn listen(
         // Each worker accepts its part; whoever comes then waits in the backlog.
         .max_connections(max_connections.div_ceil(workers))
         .client_request_timeout(HEAD)
+        .on_connect(|io, _| limits::forget_the_deaf(io))
         .shutdown_timeout(20)
         .bind(address)
         .map_err(|error| Error::internal(format!("{address}: {error}")))?;
@@ -106,8 +155,29 @@ pub async fn listen(
     server.run().await.map_err(Error::internal)?;
     housekeeping.abort();
     keeping.abort();
+    ending.abort();
+    signing.abort();
     db.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Answers that do not end by themselves end when the process is told to: otherwise it would wait for them.
+async fn end_followers(shared: App) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    shared.news.stop();
+}
+
+async fn keep_signing(signer: Option<Arc<Signer>>) {
+    if let Some(signer) = signer {
+        tokio::join!(signer.keep_signing(), witnesses::keep_witnessed(signer.clone()), sampler::keep_sampling(&signer));
+    }
 }
 
 /// Old idempotency answers go once an hour, callers that ceased to ask once a minute.

@@ -11,11 +11,15 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Components, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::canonical::MAX_SAFE;
+use crate::disclosures::DisclosurePurpose;
 use crate::error::Code;
-use crate::http::headers::LONGEST_TAGS;
+use crate::findings::questions::QUESTIONS;
+use crate::http::headers::{LONGEST_PREFERENCE, LONGEST_TAGS};
 use crate::http::problem::{Problem, ProblemFault};
 use crate::http::{Call, Operation};
 use crate::log::http::EventOrder;
+use crate::log::proofs::PUBLIC;
 use crate::rooms;
 
 /// Title, version and the security scheme.
@@ -41,6 +45,7 @@ pub fn head() -> OpenApi {
     components.schemas.insert(ProblemFault::name().into_owned(), ProblemFault::schema());
     // Schemas that only parameters use are not collected.
     components.schemas.insert(EventOrder::name().into_owned(), EventOrder::schema());
+    components.schemas.insert(DisclosurePurpose::name().into_owned(), DisclosurePurpose::schema());
     OpenApiBuilder::new()
         .info(info)
         .components(Some(components))
@@ -58,7 +63,15 @@ pub fn finish(openapi: &OpenApi) -> Value {
             }
         }
     }
-    name_event_types(&mut document["paths"]["/v1/events"]["get"]["parameters"]);
+    for path in ["/v1/events", "/v1/events/stream"] {
+        name_event_types(&mut document["paths"][path]["get"]["parameters"]);
+    }
+    for path in ["/v1/log/records/{id}/state", "/v1/log/records/{id}/diff"] {
+        name_moments(&mut document["paths"][path]["get"]["parameters"]);
+    }
+    let kinds: Vec<&str> = rooms::kinds().map(|kind| kind.stream).collect();
+    document["components"]["schemas"]["ErasureSubject"]["properties"]["type"]["enum"] = json!(kinds);
+    name_questions(&mut document["paths"]["/v1/findings"]["get"]);
     let schemas = document["components"]["schemas"].clone();
     open(&mut document["components"]["schemas"], &schemas);
     document["components"]["responses"] = Value::Object(problems::responses());
@@ -66,6 +79,7 @@ pub fn finish(openapi: &OpenApi) -> Value {
     document["components"]["headers"] = rate_headers();
     document["servers"] = json!([{ "url": "/", "description": "The service that gave this document: local, staging or production", "x-internal": false }]);
     document["tags"] = TAGS.iter().map(|(name, about)| json!({ "name": name, "description": about })).collect();
+    unbounded(&mut document["paths"]);
     bounds::complete(&mut document["paths"]);
     bounds::complete(&mut document["components"]);
     text::complete(&mut document);
@@ -79,6 +93,45 @@ fn name_event_types(parameters: &mut Value) {
         parameter["schema"]["enum"] = json!(rooms::event_types());
     }
 }
+
+/// A moment is a position or a time; a type of Rust says neither.
+fn name_moments(parameters: &mut Value) {
+    for parameter in parameters.as_array_mut().into_iter().flatten() {
+        if ["as_of", "from", "to"].contains(&parameter["name"].as_str().unwrap_or_default()) {
+            let time = json!({ "type": "string", "format": "date-time", "maxLength": 40 });
+            parameter["schema"] = json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, time] });
+        }
+    }
+}
+
+/// The questions that stand, each with its explanation: which there are follows from their list.
+fn name_questions(operation: &mut Value) {
+    let told = QUESTIONS.iter().map(|question| {
+        let ([vi, en], said) = (question.title, (question.explanation)());
+        format!("* `{}`: {vi} ({en}). {} ({})", question.id, said.vi, said.en)
+    });
+    let told = told.collect::<Vec<_>>().join("\n");
+    let said = operation["description"].as_str().unwrap_or_default();
+    operation["description"] = json!(format!("{said}\n\nThe questions:\n\n{told}"));
+    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        if parameter["name"] == "question" {
+            let ids: Vec<&str> = QUESTIONS.iter().map(|question| question.id).collect();
+            parameter["schema"]["enum"] = json!(ids);
+        }
+    }
+}
+
+/// What is sent bit by bit has no length that a type could tell.
+fn unbounded(paths: &mut Value) {
+    let operations = paths.as_object_mut().into_iter().flatten().flat_map(|(_, item)| item.as_object_mut()).flatten();
+    let responses = operations.filter_map(|(_, operation)| operation.get_mut("responses")?.as_object_mut()).flatten();
+    let contents = responses.filter_map(|(_, response)| response.get_mut("content")?.as_object_mut()).flatten();
+    for (_, content) in contents.filter(|(media_type, _)| SENT_BIT_BY_BIT.contains(&media_type.as_str())) {
+        content["schema"]["maxLength"] = json!(MAX_SAFE);
+    }
+}
+
+const SENT_BIT_BY_BIT: [&str; 3] = ["application/x-ndjson", "text/csv", "text/event-stream"];
 
 /// The groups of operations, in reading order.
 const TAGS: &[(&str, &str)] = &[
@@ -95,6 +148,7 @@ const TAGS: &[(&str, &str)] = &[
     ("nominations", "Proposals to commend (đề nghị khen thưởng)"),
     ("recommendations", "What the rules say of each subject, clause by clause (gợi ý xét khen thưởng)"),
     ("events", "The event log (nhật ký sự kiện)"),
+    ("erasures", "Personal values that were erased, and on what basis (xóa dữ liệu cá nhân)"),
     ("operations", "Health and metrics"),
 ];
 
@@ -140,6 +194,9 @@ fn complete(path: &str, document: &mut Value) {
     describe(&mut document["responses"]);
     document["responses"]["406"] = problems::reference(Code::NotAcceptable);
     let Some(operation) = rooms::operations().find(|operation| operation.id == id) else {
+        if PUBLIC.contains(&id.as_str()) {
+            return complete_public(path, document);
+        }
         // Health: no token, no permission, no rate.
         document["security"] = json!([]);
         document["description"] = json!("Needs no token; is not counted.");
@@ -169,6 +226,22 @@ fn complete(path: &str, document: &mut Value) {
             state_rates(response);
         }
     }
+}
+
+/// What anybody may read, as often as the rate of an address allows.
+fn complete_public(path: &str, document: &mut Value) {
+    document["security"] = json!([]);
+    let said = document["description"].as_str().filter(|said| !said.is_empty()).map(|said| format!("{said}\n\n"));
+    document["description"] = json!(format!("{}Needs no token. Writes no event.", said.unwrap_or_default()));
+    let mut codes = vec![Code::InvalidQuery, Code::UriTooLong, Code::TooManyRequests, Code::HeadersTooLarge];
+    codes.extend([Code::Internal, Code::NotSigned]);
+    if path.contains('{') {
+        codes.push(Code::NotFound);
+    }
+    for code in codes {
+        document["responses"][code.status().to_string()] = problems::reference(code);
+    }
+    state_rates(&mut document["responses"]["200"]);
 }
 
 /// What the handler says beyond its first sentence, and what follows from its permission and its events.
@@ -205,16 +278,22 @@ fn described(mut parameter: Value) -> Value {
 fn header_parameters(path: &str, operation: &Operation) -> Vec<Value> {
     let header = |name: &str, required: bool, description: &str, schema: Value| json!({ "name": name, "in": "header", "required": required, "description": description, "schema": schema });
     let etag = json!({ "type": "string", "minLength": 3, "maxLength": 100, "example": "\"1.0123456789abcdef\"" });
+    let prefer = || {
+        let description = "`wait=N` with N from 1 to 10 (RFC7240): answer once the event is proven, within N seconds, with \
+                           the proof in `Event-Proof`. Otherwise the answer is the same without `Preference-Applied`.";
+        let schema = json!({ "type": "string", "maxLength": LONGEST_PREFERENCE, "example": "wait=2" });
+        header("Prefer", false, description, schema)
+    };
     match operation.call {
-        Call::Create => vec![header(
-            "Idempotency-Key",
-            true,
-            "The same key with the same body gets the stored answer; with another body it is refused.",
-            json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$", "example": "a1b2c3d4" }),
-        )],
+        Call::Create => {
+            let description =
+                "The same key with the same body gets the stored answer; with another body it is refused.";
+            let schema = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$", "example": "a1b2c3d4" });
+            vec![header("Idempotency-Key", true, description, schema), prefer()]
+        }
         Call::Change => {
             let description = "The ETag that was read; 412 if the record has changed since.";
-            vec![header("If-Match", true, description, etag)]
+            vec![header("If-Match", true, description, etag), prefer()]
         }
         Call::Read if has_etag(path) => {
             let description = "ETags of earlier answers; 304 without a body if one of them still holds.";
@@ -232,18 +311,25 @@ fn possible(path: &str, operation: &Operation, has_body: bool) -> Vec<Code> {
     if path.contains(['{', ':']) && !path.ends_with(":search") {
         codes.push(Code::NotFound);
     }
+    // Whoever follows is told when what it has not seen yet is not kept any more.
+    if path == "/v1/events" || path == "/v1/events/stream" {
+        codes.push(Code::Gone);
+    }
     if has_body {
         codes.extend([Code::RequestTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType, Code::InvalidValue]);
     }
     match operation.call {
         Call::Create => codes.extend([
             Code::AlreadyExists,
+            Code::Erased,
             Code::NotFound,
             Code::InvalidValue,
             Code::OutcomeUnknown,
             Code::StorageFull,
         ]),
+        // A step may ask something of the record itself, as a confirmation does.
         Call::Change => codes.extend([
+            Code::InvalidValue,
             Code::InvalidTransition,
             Code::PreconditionFailed,
             Code::PreconditionRequired,
@@ -251,6 +337,7 @@ fn possible(path: &str, operation: &Operation, has_body: bool) -> Vec<Code> {
             Code::StorageFull,
         ]),
         Call::Compute => codes.push(Code::NotFound),
+        Call::Read if !operation.events.is_empty() => codes.extend([Code::OutcomeUnknown, Code::StorageFull]),
         Call::Read => {}
     }
     codes
@@ -278,12 +365,27 @@ fn success_headers(path: &str, operation: &Operation, document: &mut Value) {
     };
     if document["responses"][status].is_object() {
         document["responses"][status]["headers"] = headers;
+        if matches!(operation.call, Call::Create | Call::Change) {
+            proven_headers(&mut document["responses"][status]["headers"]);
+        }
     }
+}
+
+/// What an answer says to whoever waited for the proof of its event.
+fn proven_headers(headers: &mut Value) {
+    let text = |description: &str, longest: u32| json!({ "description": description, "schema": { "type": "string", "maxLength": longest } });
+    headers["Preference-Applied"] = text("`wait=N` if the event was proven in that time", 20);
+    headers["Event-Id"] =
+        text("The event, to whoever asked to wait; its proof stands at /v1/events/{id}/proof as well", 36);
+    let proof =
+        "The `.tlog-proof` file of the event as a byte sequence (RFC8941): base64 between colons; to whoever waited";
+    headers["Event-Proof"] = text(proof, 20_000);
 }
 
 /// Whether a read of this path says which bytes it gave, and gives none to a caller who has them.
 fn has_etag(path: &str) -> bool {
-    ["{id}", ":resolve", "/clauses"].iter().any(|end| path.ends_with(end))
+    // A record of the log is read as it is stored.
+    !path.starts_with("/v1/log/") && ["{id}", ":resolve", "/clauses"].iter().any(|end| path.ends_with(end))
 }
 
 /// Path and methods of everything documented, for the 405 answer.

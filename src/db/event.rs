@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Actor, Context};
 use crate::canonical::{CanonicalError, canonical, sha256};
 use crate::clock::rfc3339;
+use crate::log::proof::tree;
 
 /// The largest leaf, in bytes; larger content goes by `$ref` to the document table.
 pub const MAX_LEAF: usize = 65_535;
@@ -113,10 +114,7 @@ impl Leaf<'_> {
 
 /// RFC 6962 leaf hash: SHA-256 of a zero byte and the leaf.
 pub fn leaf_hash(leaf: &str) -> [u8; 32] {
-    let mut bytes = Vec::with_capacity(leaf.len() + 1);
-    bytes.push(0);
-    bytes.extend_from_slice(leaf.as_bytes());
-    sha256(&bytes)
+    tree::leaf_hash(leaf.as_bytes())
 }
 
 #[cfg(test)]

@@ -17,6 +17,10 @@ use crate::error::{Code, Error};
 /// How long a stored answer is kept: 72 hours.
 pub const KEPT: Micros = 72 * 3600 * 1_000_000;
 
+/// The status of a stored answer whose personal values were erased: the key stays taken, so that nobody makes the same
+/// again by repeating a request, and what was asked is as little known as what was answered.
+const ERASED: i64 = Code::Erased.status() as i64;
+
 /// One creating request, as the caller identified it.
 #[derive(Clone, Debug)]
 pub struct Once {
@@ -74,6 +78,7 @@ impl Db {
     where
         F: AsyncFn(&WriteTx<'_>) -> Result<Answer, Error>,
     {
+        self.may_write()?;
         let actor = match context.actor {
             super::Actor::Account(id) => id,
             super::Actor::Console => Uuid::nil(),
@@ -184,20 +189,43 @@ async fn stored(tx: &WriteTx<'_>, actor: Uuid, once: &Once) -> Result<Answer, Er
     let values: [SqlValue; 3] = [actor.into(), once.operation.into(), once.key.clone().into()];
     let row = tx.conn().query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await;
     let row = row.map_err(translate)?.ok_or(Code::IdempotencyInFlight)?;
+    let status: Option<i64> = row.try_get("", "status").map_err(translate)?;
+    let location: Option<String> = row.try_get("", "location").map_err(translate)?;
+    if status == Some(ERASED) {
+        return Err(Error::new(Code::Erased).member("location", location));
+    }
     let payload: Vec<u8> = row.try_get("", "payload_hash").map_err(translate)?;
     if payload != once.payload {
         return Err(Code::IdempotencyKeyReused.into());
     }
-    let status: Option<i64> = row.try_get("", "status").map_err(translate)?;
     let status = status.and_then(|status| u16::try_from(status).ok()).ok_or(Code::IdempotencyInFlight)?;
     let body: Option<String> = row.try_get("", "body").map_err(translate)?;
     Ok(Answer {
         status,
-        location: row.try_get("", "location").map_err(translate)?,
+        location,
         etag: row.try_get("", "etag").map_err(translate)?,
         body: body.unwrap_or_default(),
         replayed: true,
     })
+}
+
+impl WriteTx<'_> {
+    /// Takes what was asked and what was answered out of the stored answers that name one of these records. The hash of
+    /// what was asked goes as well: it has no salt, and so could be guessed. What is stored is forgotten after 72 hours
+    /// anyway, so all of it is read once rather than an index kept for every write.
+    pub async fn forget_answers(&self, records: &[Uuid]) -> Result<(), Error> {
+        let backend = self.conn().get_database_backend();
+        let [a, b, c] = [1, 2, 3].map(|n| placeholders(backend, n, 1));
+        let sql = format!(
+            "UPDATE idempotency SET payload_hash = {a}, status = {b}, etag = NULL, body = NULL WHERE location LIKE {c}"
+        );
+        for record in records {
+            let values: [SqlValue; 3] = [Vec::<u8>::new().into(), ERASED.into(), format!("%/{record}").into()];
+            let forgotten = self.conn().execute_raw(Statement::from_sql_and_values(backend, &sql, values)).await;
+            forgotten.map_err(translate)?;
+        }
+        Ok(())
+    }
 }
 
 /// Goes along with the effect.

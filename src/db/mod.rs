@@ -7,9 +7,11 @@
 //! the commit. Requests that need no transaction of their own leave what they write with others ([`ahead`]). Both stand
 //! behind the same calls.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::clock::Micros;
@@ -18,6 +20,7 @@ use crate::error::{Code, Error};
 mod ahead;
 pub mod constraint;
 pub mod document;
+pub mod erase;
 pub mod event;
 mod fate;
 mod held;
@@ -25,13 +28,16 @@ pub mod idempotency;
 pub mod list;
 mod postgres;
 pub mod record;
+pub mod roles;
 pub mod search;
 mod sqlite;
 
 pub use document::DocumentRef;
+pub use erase::Erased;
 pub use event::Event;
 pub use held::WriteConn;
 pub use record::{Class, Field, Record, Row};
+pub use roles::{Roles, Urls};
 
 /// The embedded or the production database.
 #[derive(Clone)]
@@ -39,7 +45,13 @@ pub struct Db {
     engine: Engine,
     in_flight: idempotency::InFlight,
     needs: idempotency::Needs,
+    /// True once the log turned out not to be the one that was signed.
+    stopped: Arc<AtomicBool>,
+    sealed: Sealed,
 }
+
+/// Counts the seals of this process, for whoever follows the log.
+type Sealed = Arc<watch::Sender<u64>>;
 
 #[derive(Clone)]
 enum Engine {
@@ -178,19 +190,30 @@ impl<'a> WriteTx<'a> {
 
 impl Db {
     /// Connects to `sqlite://path` or `postgres://…` without migrating.
-    pub async fn connect(url: &str) -> Result<Self, Error> {
-        let engine = if Self::is_embedded(url) {
-            Engine::Sqlite(sqlite::Sqlite::connect(url, sqlite::GROUP).await?)
-        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            Engine::Postgres(postgres::Postgres::connect(url).await?)
+    pub async fn connect(urls: impl Into<Urls>) -> Result<Self, Error> {
+        let (urls, sealed) = (urls.into(), Sealed::default());
+        let engine = if Self::is_embedded(&urls.app) {
+            urls.refuse_roles()?;
+            Engine::Sqlite(sqlite::Sqlite::connect(&urls.app, sqlite::GROUP, sealed.clone()).await?)
+        } else if urls.app.starts_with("postgres:") || urls.app.starts_with("postgresql:") {
+            Engine::Postgres(postgres::Postgres::connect(&urls, sealed.clone()).await?)
         } else {
             return Err(Error::internal("THIDUA_DATABASE_URL must start with sqlite:// or postgres://"));
         };
-        Ok(Self::of(engine))
+        Ok(Self::of(engine, sealed))
     }
 
-    fn of(engine: Engine) -> Self {
-        Self { engine, in_flight: idempotency::InFlight::default(), needs: idempotency::Needs::default() }
+    fn of(engine: Engine, sealed: Sealed) -> Self {
+        Self { engine, in_flight: Default::default(), needs: Default::default(), stopped: Arc::default(), sealed }
+    }
+
+    /// The same database with the rights to erase; where there are no roles, the same rights.
+    pub fn as_eraser(&self) -> Self {
+        let engine = match &self.engine {
+            Engine::Sqlite(sqlite) => Engine::Sqlite(sqlite.clone()),
+            Engine::Postgres(postgres) => Engine::Postgres(postgres.as_eraser()),
+        };
+        Self { engine, ..self.clone() }
     }
 
     /// True if the URL names an embedded database.
@@ -205,8 +228,9 @@ impl Db {
 
     /// For measurements: an embedded database whose writes are committed one by one, not in groups.
     pub async fn connect_committing_each(url: &str) -> Result<Self, Error> {
-        let engine = Engine::Sqlite(sqlite::Sqlite::connect(url, 1).await?);
-        Ok(Self::of(engine))
+        let sealed = Sealed::default();
+        let engine = Engine::Sqlite(sqlite::Sqlite::connect(url, 1, sealed.clone()).await?);
+        Ok(Self::of(engine, sealed))
     }
 
     /// Runs `f` in a write transaction; it may run again when PostgreSQL asks for a retry, so it
@@ -215,9 +239,64 @@ impl Db {
     where
         F: AsyncFn(&WriteTx<'_>) -> Result<Outcome<T>, Error>,
     {
+        self.may_write()?;
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.record(context, f).await,
             Engine::Postgres(postgres) => postgres.record(context, f).await,
+        }
+    }
+
+    /// From now on this process only reads: what it wrote would stand in a history that nobody can prove.
+    pub fn stop_writing(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn may_write(&self) -> Result<(), Error> {
+        if self.stopped.load(Ordering::Relaxed) { Err(Code::ReadOnly.into()) } else { Ok(()) }
+    }
+
+    /// Keeps a signed checkpoint; one of that size is kept already if others sign as well.
+    pub async fn keep_checkpoint(&self, size: i64, note: &str, at: Micros) -> Result<(), Error> {
+        let conn = self.keeper();
+        let backend = conn.get_database_backend();
+        let [a, b, c, d] = [1, 2, 3, 4].map(|n| constraint::placeholders(backend, n, 1));
+        let sql = format!(
+            "INSERT INTO audit_checkpoint (size, note, signed_at) SELECT {a}, {b}, {c} \
+             WHERE NOT EXISTS (SELECT 1 FROM audit_checkpoint WHERE size = {d}) ON CONFLICT DO NOTHING"
+        );
+        let values: [sea_orm::Value; 4] = [size.into(), note.into(), at.into(), size.into()];
+        let kept = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await;
+        kept.map(drop).map_err(constraint::translate)
+    }
+
+    /// Keeps a signature under a checkpoint that came after the checkpoint was kept; the signer's first one stays.
+    pub async fn keep_signature(&self, size: i64, signer: &str, line: &str, at: Micros) -> Result<(), Error> {
+        let conn = self.keeper();
+        let backend = conn.get_database_backend();
+        let p = [1, 2, 3, 4, 5, 6].map(|n| constraint::placeholders(backend, n, 1));
+        let sql = format!(
+            "INSERT INTO audit_signature (size, signer, line, received_at) SELECT {}, {}, {}, {} WHERE NOT EXISTS \
+             (SELECT 1 FROM audit_signature WHERE size = {} AND signer = {}) ON CONFLICT DO NOTHING",
+            p[0], p[1], p[2], p[3], p[4], p[5]
+        );
+        let values: [sea_orm::Value; 6] =
+            [size.into(), signer.into(), line.into(), at.into(), size.into(), signer.into()];
+        let kept = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await;
+        kept.map(drop).map_err(constraint::translate)
+    }
+
+    fn writer(&self) -> DatabaseConnection {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.writer(),
+            Engine::Postgres(postgres) => postgres.pool(),
+        }
+    }
+
+    /// What is signed is kept by whoever seals.
+    fn keeper(&self) -> DatabaseConnection {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.writer(),
+            Engine::Postgres(postgres) => postgres.keeper(),
         }
     }
 
@@ -237,6 +316,21 @@ impl Db {
         }))
     }
 
+    /// Leaves nothing of what was erased in the files of an embedded database; on PostgreSQL old rows and the WAL are the
+    /// server's, which clears them in its own time.
+    pub async fn scrub(&self) {
+        if let Engine::Sqlite(sqlite) = &self.engine {
+            sqlite.scrub().await;
+        }
+    }
+
+    /// Whoever served before may have been killed right after an erasure.
+    pub async fn start_clean(&self) {
+        if let Engine::Sqlite(sqlite) = &self.engine {
+            sqlite.cut_wal().await;
+        }
+    }
+
     /// Waits until everything that was committed before this call has its position in the log.
     pub async fn settle(&self) -> Result<(), Error> {
         match &self.engine {
@@ -246,6 +340,11 @@ impl Db {
         }
     }
 
+    /// Changes with each seal of this process; other replicas seal as well.
+    pub fn sealed(&self) -> watch::Receiver<u64> {
+        self.sealed.subscribe()
+    }
+
     /// Starts the sealer where positions are given after the commit. Runs until the process ends.
     pub fn start_sealer(&self) {
         if let Engine::Postgres(postgres) = &self.engine {
@@ -253,11 +352,19 @@ impl Db {
         }
     }
 
-    /// Brings the schema up to date; several processes may call this at once.
-    pub async fn migrate(&self) -> Result<(), Error> {
+    /// Brings the schema up to date and tells how many migrations ran; several processes may call this at once.
+    pub async fn migrate(&self) -> Result<usize, Error> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.migrate().await,
-            Engine::Postgres(postgres) => postgres.migrate().await,
+            Engine::Postgres(postgres) => postgres.migrate(None).await,
+        }
+    }
+
+    /// Brings the schema up to date and gives these roles their rights, at once: no new table is ever without them.
+    pub async fn migrate_for(&self, roles: &Roles) -> Result<usize, Error> {
+        match &self.engine {
+            Engine::Sqlite(_) => Err(Error::internal("an embedded database has no roles")),
+            Engine::Postgres(postgres) => postgres.migrate(Some(roles)).await,
         }
     }
 
@@ -275,11 +382,7 @@ impl Db {
 
     /// A change to a table that is not audited.
     async fn housekeeping(&self, sql: &str) -> Result<(), Error> {
-        let conn = match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.writer(),
-            Engine::Postgres(postgres) => postgres.pool(),
-        };
-        conn.execute_unprepared(sql).await.map(drop).map_err(constraint::translate)
+        self.writer().execute_unprepared(sql).await.map(drop).map_err(constraint::translate)
     }
 
     /// Writes events and rows as a log says them, for the comparison of a log with its tables. The
@@ -288,11 +391,7 @@ impl Db {
     where
         F: AsyncFnOnce(&DatabaseTransaction) -> Result<(), Error>,
     {
-        let conn = match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.writer(),
-            Engine::Postgres(postgres) => postgres.pool(),
-        };
-        let tx = conn.begin().await.map_err(constraint::translate)?;
+        let tx = self.writer().begin().await.map_err(constraint::translate)?;
         f(&tx).await?;
         tx.commit().await.map_err(constraint::translate)
     }

@@ -18,11 +18,13 @@ use migration::{Migrator, MigratorTrait};
 
 use super::ahead::{self, Job, MOST};
 use super::fate::{self, Fate};
-use super::{Context, Outcome, WriteTx, constraint, search, timed_out};
+use super::{Context, Outcome, Roles, Sealed, Urls, WriteTx, constraint, roles, search, timed_out};
 use crate::error::Error;
-use crate::log::seal;
+use crate::log::{seal, tiles};
 
 const CONNECTIONS: u32 = 16;
+/// Of a role that does little.
+const FEW: u32 = 2;
 /// Who write what was left with them; while one waits for the database, more comes together for the other.
 const CARRIERS: u32 = 2;
 /// Their statements are long, few and no cheaper for knowing the values: they are planned once. Their connections are
@@ -36,6 +38,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 const GATHER: Duration = Duration::from_millis(40);
 /// How often a sealer looks without being woken: another replica may have died before sealing.
 const UNASKED: Duration = Duration::from_millis(250);
+/// How often a sealer looks at the whole inbox: behind us another server may have taken over whose transactions have
+/// smaller numbers than those we have seen.
+const EVERYTHING: Duration = Duration::from_secs(10);
 /// The advisory lock under which migrations run; any fixed number does.
 const MIGRATION_LOCK: i64 = 0x7468_6964_7561;
 
@@ -56,21 +61,33 @@ pub(super) struct Postgres {
     pool: DatabaseConnection,
     /// The sealer's own connection, so that it never waits behind requests.
     sealer: DatabaseConnection,
+    /// What is signed is kept with these: the sealer's as well, but not the one that may be sealing.
+    keeper: DatabaseConnection,
+    /// What erases.
+    eraser: DatabaseConnection,
     wake: Arc<Notify>,
     stop: Arc<Notify>,
     jobs: mpsc::Sender<Job>,
     /// What the carriers write with.
     carriers: DatabaseConnection,
+    floor: Arc<seal::Floor>,
+    sealed: Sealed,
 }
 
 impl Postgres {
-    pub(super) async fn connect(url: &str) -> Result<Self, Error> {
+    pub(super) async fn connect(urls: &Urls, sealed: Sealed) -> Result<Self, Error> {
         let connections = if cfg!(test) { 4 } else { CONNECTIONS };
+        let as_sealer = urls.sealer.as_deref().unwrap_or(&urls.app);
         // Each opens its first connection, which takes a while with TLS.
-        let (pool, sealer) = tokio::try_join!(connect(url, connections, &[]), connect(url, 1, &[]))?;
-        let carriers = connect(url, CARRIERS, &CARRYING).await?;
+        let (pool, sealer) = tokio::try_join!(connect(&urls.app, connections, &[]), connect(as_sealer, 1, &[]))?;
+        let carriers = connect(&urls.app, CARRIERS, &CARRYING).await?;
+        let (keeper, eraser) = tokio::try_join!(
+            role(&pool, urls.sealer.as_deref(), roles::SEALER_URL),
+            role(&pool, urls.eraser.as_deref(), roles::ERASER_URL)
+        )?;
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let this = Self { pool, sealer, wake: Arc::new(Notify::new()), stop: Arc::new(Notify::new()), jobs, carriers };
+        let (wake, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let this = Self { pool, sealer, keeper, eraser, wake, stop, jobs, carriers, floor: Arc::default(), sealed };
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..CARRIERS {
             tokio::spawn(carry(this.carriers.clone(), this.wake.clone(), waiting.clone()));
@@ -85,6 +102,15 @@ impl Postgres {
 
     pub(super) fn pool(&self) -> DatabaseConnection {
         self.pool.clone()
+    }
+
+    pub(super) fn keeper(&self) -> DatabaseConnection {
+        self.keeper.clone()
+    }
+
+    /// Transactions and reads with the eraser's rights.
+    pub(super) fn as_eraser(&self) -> Self {
+        Self { pool: self.eraser.clone(), ..self.clone() }
     }
 
     pub(super) async fn snapshot(&self) -> Result<DatabaseTransaction, Error> {
@@ -159,27 +185,35 @@ impl Postgres {
         }
     }
 
-    pub(super) async fn migrate(&self) -> Result<(), Error> {
+    pub(super) async fn migrate(&self, for_roles: Option<&Roles>) -> Result<usize, Error> {
         let tx = self.pool.begin().await.map_err(constraint::translate)?;
         let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
         tx.execute_unprepared(&lock).await.map_err(constraint::translate)?;
+        let waiting = Migrator::get_pending_migrations(&tx).await.map_err(constraint::translate)?.len();
         Migrator::up(&tx, None).await.map_err(constraint::translate)?;
         search::renew(&tx).await?;
-        tx.commit().await.map_err(constraint::translate)
+        tiles::renew(&tx).await?;
+        if let Some(granted) = for_roles {
+            roles::grant(&tx, granted).await?;
+        }
+        tx.commit().await.map_err(constraint::translate)?;
+        Ok(waiting)
     }
 
     /// An empty inbox means that everything committed before is sealed, since rows move atomically.
     pub(super) async fn settle(&self) -> Result<(), Error> {
-        if seal::inbox_is_empty(&self.pool).await? { Ok(()) } else { self.seal(seal::Lock::Wait).await }
+        if seal::inbox_is_empty(&self.pool, &self.floor).await? { Ok(()) } else { self.seal(seal::Lock::Wait).await }
     }
 
     pub(super) fn start_sealer(&self) {
         let this = self.clone();
         tokio::spawn(async move {
+            let mut everything = tokio::time::interval(EVERYTHING);
             loop {
                 tokio::select! {
                     () = this.wake.notified() => {}
                     () = tokio::time::sleep(UNASKED) => {}
+                    _ = everything.tick() => this.floor.forget(),
                     () = this.stop.notified() => return,
                 }
                 if let Err(error) = this.seal(seal::Lock::Skip).await {
@@ -192,7 +226,7 @@ impl Postgres {
 
     /// One sealing transaction: afterwards everything visible at its beginning has its position.
     async fn seal(&self, lock: seal::Lock) -> Result<(), Error> {
-        if seal::inbox_is_empty(&self.sealer).await? {
+        if seal::inbox_is_empty(&self.sealer, &self.floor).await? {
             return Ok(());
         }
         let tx = self.sealer.begin().await.map_err(constraint::translate)?;
@@ -203,19 +237,23 @@ impl Postgres {
         )
         .await
         .map_err(constraint::translate)?;
-        if !seal::take_head(&tx, lock).await? {
+        let Some(horizon) = seal::take_head(&tx, lock).await? else {
             // Another replica is sealing; it will take these rows as well.
             return tx.rollback().await.map_err(constraint::translate);
-        }
-        seal::seal_all(&tx).await?;
-        tx.commit().await.map_err(constraint::translate)
+        };
+        seal::seal_all(&tx, &self.floor).await?;
+        tx.commit().await.map_err(constraint::translate)?;
+        self.floor.raise(horizon);
+        self.sealed.send_modify(|seals| *seals += 1);
+        Ok(())
     }
 
     pub(super) async fn close(self) {
         self.stop.notify_one();
         let _ = self.carriers.close().await;
-        let _ = self.pool.close().await;
-        let _ = self.sealer.close().await;
+        for pool in [self.pool, self.sealer, self.keeper, self.eraser] {
+            let _ = pool.close().await;
+        }
     }
 }
 
@@ -236,6 +274,14 @@ async fn carry(conn: DatabaseConnection, wake: Arc<Notify>, waiting: Arc<Mutex<m
             }
         }
     }
+}
+
+/// The connections of a role that has a URL of its own; without one, everybody's.
+async fn role(pool: &DatabaseConnection, url: Option<&str>, name: &str) -> Result<DatabaseConnection, Error> {
+    let Some(url) = url else { return Ok(pool.clone()) };
+    let conn = connect(url, FEW, &[]).await?;
+    roles::same_database(pool, &conn, name).await?;
+    Ok(conn)
 }
 
 /// A pool whose sessions have these settings; with settings of its own it opens its connections when they are needed.

@@ -63,6 +63,8 @@ pub struct Row {
 pub trait Record: Clone + Send + Sync + Sized + Serialize + DeserializeOwned + 'static {
     /// The stream's type: the table's name.
     const STREAM: &'static str;
+    /// The event with which the record's personal values go.
+    const ERASED: &'static str;
     /// Every column but the common ones.
     const FIELDS: &'static [Field];
 
@@ -106,6 +108,15 @@ pub trait Record: Clone + Send + Sync + Sized + Serialize + DeserializeOwned + '
             }
             _ => Err(Error::internal("a record is an object")),
         }
+    }
+
+    /// The same without a personal value.
+    fn blank(&self) -> Result<Self, Error> {
+        let mut state = self.state()?;
+        for field in Self::FIELDS.iter().filter(|field| field.class == Class::Personal) {
+            state.remove(field.name);
+        }
+        Self::from_state(state, self.row()).map_err(Error::internal)
     }
 
     /// The row that a state describes; a field that is absent is null.
@@ -354,6 +365,7 @@ macro_rules! record {
 
             impl Record for Model {
                 const STREAM: &'static str = $table;
+                const ERASED: &'static str = concat!($table, ".erased");
                 const FIELDS: &'static [Field] = &[$(Field {
                     name: stringify!($field),
                     class: $crate::class!($class),

@@ -19,9 +19,9 @@ use tokio::sync::{mpsc, oneshot};
 use migration::{Migrator, MigratorTrait};
 
 use super::ahead::{self, Job, Load, MOST};
-use super::{Context, Outcome, WriteTx, constraint, search, timed_out};
+use super::{Context, Outcome, Sealed, WriteTx, constraint, search, timed_out};
 use crate::error::{Code, Error};
-use crate::log::seal;
+use crate::log::{seal, tiles};
 
 /// More turns than this in one group would make the first of them wait too long.
 pub(super) const GROUP: usize = 256;
@@ -29,6 +29,10 @@ const READERS: u32 = 8;
 const QUEUE: usize = 1024;
 /// The longest that one closure may hold the writer.
 const TURN: Duration = Duration::from_secs(10);
+/// How long a checkpoint waits for readers, and writers for it.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The largest database that is written anew after an erasure, in bytes: a second or two.
+const SMALL: i64 = 256 << 20;
 /// The longest that a request waits for its turn.
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -37,6 +41,8 @@ pub(super) struct Sqlite {
     writer: DatabaseConnection,
     readers: DatabaseConnection,
     queue: mpsc::Sender<Waiting>,
+    /// For connections of their own.
+    url: String,
 }
 
 /// Who waits for the writer.
@@ -75,12 +81,12 @@ impl Drop for Turn {
 }
 
 impl Sqlite {
-    pub(super) async fn connect(url: &str, group: usize) -> Result<Self, Error> {
+    pub(super) async fn connect(url: &str, group: usize, sealed: Sealed) -> Result<Self, Error> {
         let writer = pool(url, 1, false).await?;
         let readers = pool(url, READERS, true).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write(writer.clone(), waiting, group));
-        Ok(Self { writer, readers, queue })
+        tokio::spawn(write(writer.clone(), waiting, group, sealed));
+        Ok(Self { writer, readers, queue, url: url.to_owned() })
     }
 
     pub(super) fn readers(&self) -> DatabaseConnection {
@@ -125,15 +131,43 @@ impl Sqlite {
     }
 
     /// `BEGIN IMMEDIATE` is the lock that makes several `migrate` at once safe.
-    pub(super) async fn migrate(&self) -> Result<(), Error> {
+    pub(super) async fn migrate(&self) -> Result<usize, Error> {
         let tx = begin(&self.writer).await.map_err(constraint::translate)?;
+        let waiting = Migrator::get_pending_migrations(&tx).await.map_err(constraint::translate)?.len();
         Migrator::up(&tx, None).await.map_err(constraint::translate)?;
         search::renew(&tx).await?;
-        tx.commit().await.map_err(constraint::translate)
+        tiles::renew(&tx).await?;
+        tx.commit().await.map_err(constraint::translate)?;
+        Ok(waiting)
+    }
+
+    /// Leaves nothing of what was erased in the file and in the WAL beside it. A reader that still needs the WAL is waited
+    /// for a moment, and then behind the caller's back.
+    pub(super) async fn scrub(&self) {
+        if self.clean(Cleaning::File).await {
+            return;
+        }
+        tracing::info!("what was erased stays in the files until those who use them are done");
+        let this = self.clone();
+        tokio::spawn(async move {
+            while !this.readers.get_sqlite_connection_pool().is_closed() && !this.clean(Cleaning::File).await {
+                tokio::time::sleep(PATIENCE).await;
+            }
+        });
+    }
+
+    /// Cuts off a WAL that an earlier process has left.
+    pub(super) async fn cut_wal(&self) {
+        self.clean(Cleaning::Wal).await;
+    }
+
+    async fn clean(&self, what: Cleaning) -> bool {
+        let cleaned = clean(&self.url, what).await;
+        cleaned.inspect_err(|error| tracing::warn!(%error, "the files are not clean yet")).unwrap_or(false)
     }
 
     pub(super) async fn close(self) {
-        let Self { writer, readers, queue } = self;
+        let Self { writer, readers, queue, url: _ } = self;
         drop(queue);
         let _ = readers.close().await;
         let _ = writer.close().await;
@@ -151,7 +185,8 @@ async fn pool(url: &str, connections: u32, read_only: bool) -> Result<DatabaseCo
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(15))
             .pragma("trusted_schema", "OFF");
-        if read_only { sqlite.pragma("query_only", "ON") } else { sqlite }
+        // What is deleted or replaced is overwritten with zeros.
+        if read_only { sqlite.pragma("query_only", "ON") } else { sqlite.pragma("secure_delete", "ON") }
     });
     Database::connect(options).await.map_err(constraint::translate)
 }
@@ -167,6 +202,44 @@ pub(super) async fn back_up(url: &str, file: &Path) -> Result<(), Error> {
     copied
 }
 
+/// What is cleaned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cleaning {
+    /// The WAL alone.
+    Wal,
+    /// The database's pages as well.
+    File,
+}
+
+/// Writes the database anew and cuts the WAL off; false if somebody still reads from it. A connection of its own, so that
+/// whoever wants to write waits no longer than this takes.
+///
+/// `secure_delete` overwrites what is deleted, but not the copies that stay behind in unused space when SQLite moves rows
+/// from a page to its neighbour: those go only when the pages are written anew. A large database would keep its writers
+/// waiting; there the operator chooses the hour.
+async fn clean(url: &str, what: Cleaning) -> Result<bool, DbErr> {
+    let mut options = ConnectOptions::new(if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rw") });
+    options.max_connections(1).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(PATIENCE).pragma("secure_delete", "ON"));
+    let conn = Database::connect(options).await?;
+    let cleaned = clean_with(&conn, what).await;
+    conn.close().await?;
+    cleaned
+}
+
+async fn clean_with(conn: &DatabaseConnection, what: Cleaning) -> Result<bool, DbErr> {
+    let ask = async |sql: &str| conn.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await;
+    let size = ask("SELECT page_count * page_size AS size FROM pragma_page_count(), pragma_page_size()").await?;
+    let size = size.map_or(Ok(0), |row| row.try_get::<i64>("", "size"))?;
+    if what == Cleaning::File && size <= SMALL {
+        conn.execute_unprepared("VACUUM").await?;
+    } else if what == Cleaning::File {
+        tracing::warn!(size, "too large to be written anew at once: back up and restore to clear its unused space");
+    }
+    let row = ask("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    row.map_or(Ok(false), |row| Ok(row.try_get::<i64>("", "busy")? == 0))
+}
+
 async fn begin(conn: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     conn.begin_with_options(TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -176,7 +249,7 @@ async fn begin(conn: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> 
 }
 
 /// The writer: takes a waiting request, opens a group, serves whoever else waits, commits.
-async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<Waiting>, most: usize) {
+async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<Waiting>, most: usize, sealed: Sealed) {
     let mut next = None;
     loop {
         // Whoever was next when a group failed is the first of another.
@@ -201,7 +274,7 @@ async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<Waiting>, m
             Ok(tx) if group.keepers.is_empty() && group.loads.is_empty() => {
                 tx.rollback().await.map_err(constraint::translate)
             }
-            Ok(tx) => commit(tx).await,
+            Ok(tx) => commit(tx).await.inspect(|()| sealed.send_modify(|seals| *seals += 1)),
             // SQLite has rolled everything back by itself, for a fault of the last turn: the others may come again.
             Err(error) => Err(Error { source: Some(Box::new(error)), ..Error::new(Code::Busy) }),
         };
@@ -234,7 +307,7 @@ async fn renew(conn: &DatabaseConnection) {
 }
 
 async fn commit(tx: DatabaseTransaction) -> Result<(), Error> {
-    seal::seal_all(&tx).await?;
+    seal::seal_all(&tx, &seal::Floor::default()).await?;
     tx.commit().await.map_err(constraint::translate)
 }
 

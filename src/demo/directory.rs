@@ -13,11 +13,18 @@ use crate::auth::sign::SigningKey;
 use crate::clock::now;
 use crate::config;
 use crate::error::Error;
+use crate::log::anchor::Anchor;
+use crate::log::proof::key::SigningKey as LogKey;
+use crate::log::signer::{Keys, new_key as new_log_key};
 
 /// The database.
 const DATABASE: &str = "thidua.db";
 /// The signing key, PKCS#8 PEM.
 const KEY: &str = "demo-key.pem";
+/// The key of the log.
+const LOG_KEY: &str = "demo-log.key";
+/// The last signed checkpoint.
+const LOG_ANCHOR: &str = "demo-log.anchor";
 /// Which steps were taken.
 const JOURNAL: &str = "demo-steps.jsonl";
 /// Where the demonstration is and how to enter.
@@ -25,7 +32,18 @@ const ABOUT: &str = "demo.json";
 /// The same while it is being written.
 const DRAFT: &str = "demo.json.draft";
 /// Everything that a demonstration writes; SQLite adds the two in the middle.
-const CREATED: [&str; 7] = [DATABASE, "thidua.db-wal", "thidua.db-shm", KEY, JOURNAL, ABOUT, DRAFT];
+const CREATED: [&str; 10] = [
+    DATABASE,
+    "thidua.db-wal",
+    "thidua.db-shm",
+    KEY,
+    JOURNAL,
+    ABOUT,
+    DRAFT,
+    LOG_KEY,
+    LOG_ANCHOR,
+    "demo-log.anchor.lock",
+];
 
 /// A demonstration's directory. While one runs there, no other does.
 #[derive(Debug)]
@@ -98,6 +116,18 @@ impl Directory {
             config::write_secret(&path, new.private_pem.expose())?;
         }
         Signer::demo(&config::read(&path)?)
+    }
+
+    /// Signs the log with the directory's key, which is made once.
+    pub fn log_keys(&self) -> Result<Keys, Error> {
+        let path = self.file(LOG_KEY);
+        if !path.exists() {
+            let key = new_log_key(super::LOG_ORIGIN).map_err(Error::internal)?;
+            config::write_secret(&path, &key.to_skey().map_err(Error::internal)?)?;
+        }
+        let key = LogKey::from_skey(config::read(&path)?.trim())
+            .map_err(|error| Error::internal(format!("{LOG_KEY}: {error}")))?;
+        Keys::new(vec![key], Anchor::at(&self.file(LOG_ANCHOR)), None).map_err(Error::internal)
     }
 
     /// Fresh tokens, a role each, and where to use them; written to `demo.json` as well.

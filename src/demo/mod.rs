@@ -31,6 +31,9 @@ const FILES: [(&str, &str); 3] = [
 /// The script.
 const SCRIPT: &str = include_str!("../../campaigns/quynh-nhai-2021-2025/demo.yaml");
 
+/// The name of a demonstration's log; no service signs under it.
+pub const LOG_ORIGIN: &str = "demo.thidua.invalid/log";
+
 /// Whoever acts first: the administrator that the console lets in. Everybody else gets a grant in a step.
 pub const FIRST: &str = "administrator";
 

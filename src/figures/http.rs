@@ -5,7 +5,6 @@ use chrono::NaiveDate;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::store::{self, Filter, figure};
@@ -16,12 +15,14 @@ use crate::auth::policy::permit::{ConfirmFigures, ReadRecords, ReportFigures};
 use crate::auth::{Permission, Permit, Place, scope};
 use crate::campaigns;
 use crate::db::WriteTx;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::http::page::Page;
 use crate::http::resource::{self, Resource};
-use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, created};
+use crate::http::{
+    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Registry, answer, created,
+};
 use crate::log::http::{EventPage, History};
-use crate::units;
+use crate::units::{self, UnitKind};
 
 /// What the contract says of each operation.
 pub const OPERATIONS: &[Operation] = &[
@@ -62,7 +63,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config
         .service(list_figures)
         .service(total_figures)
@@ -237,6 +238,9 @@ pub async fn total_figures(
     let snapshot = app.db.snapshot().await?;
     permit.caller.see(snapshot.conn(), unit, day).await?;
     let lineage = units::store::lineage(snapshot.conn()).await?;
+    if !lineage.lives.contains_key(&unit) {
+        return Err(Code::NotFound.into());
+    }
     let figures = store::confirmed_of(snapshot.conn(), year, &poverty_standard).await?;
     let poor = |unit| figures.get(&unit).and_then(|row| row.poor_households);
     let near_poor = |unit| figures.get(&unit).and_then(|row| row.near_poor_households);
@@ -290,7 +294,7 @@ pub async fn report_figure(
         let place = scope::place(tx.conn(), draft.unit, day_of(draft.year)?, permit.caller.today).await?;
         permit.require(&place)?;
         may_count(tx, &place, day_of(draft.year)?).await?;
-        recogniser_existed(tx, &draft.counts).await?;
+        recogniser(tx, &draft.counts, draft.year, &place).await?;
         let row = store::report(tx, draft).await?;
         created(format!("/v1/figures/{}", row.id), row.version, &row.view(&place, &permit.caller)?)
     });
@@ -321,7 +325,7 @@ pub async fn amend_figure(
     resource::step(&app, &permit, id.0, &if_match, "amend", async |tx: &WriteTx<'_>, old: &figure::Model| {
         resource::differs(&old.counts(), counts, "/counts")?;
         counts.check(year_of(old)?, permit.caller.today, "/counts")?;
-        recogniser_existed(tx, counts).await?;
+        recogniser_of(tx, old, counts, permit.caller.today).await?;
         store::amend(tx, old, counts).await
     })
     .await
@@ -353,7 +357,7 @@ pub async fn withdraw_figure(
     resource::step(&app, &permit, id.0, &if_match, "withdraw", withdraw).await
 }
 
-/// Confirms a figure; that locks it.
+/// Confirms a figure; that locks it. Its counts name who recognised them, and the decision.
 #[utoipa::path(tag = "figures", params(("id" = Uuid, Path)), responses((status = 200, body = FigureView)))]
 #[post("/figures/{id}:confirm")]
 pub async fn confirm_figure(
@@ -362,14 +366,19 @@ pub async fn confirm_figure(
     id: PathId,
     if_match: IfMatch,
 ) -> Result<HttpResponse, Error> {
-    let confirm = async |tx: &WriteTx<'_>, old: &figure::Model| store::confirm(tx, old).await;
-    resource::step(&app, &permit, id.0, &if_match, "confirm", confirm).await
+    resource::step(&app, &permit, id.0, &if_match, "confirm", async |tx: &WriteTx<'_>, old: &figure::Model| {
+        old.counts().recognised("/counts")?;
+        store::confirm(tx, old).await
+    })
+    .await
 }
 
 /// The right counts of a confirmed figure, and why.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({ "counts": { "poor_households": 38, "near_poor_households": 20 }, "reason": "Rà soát lại" }))]
+#[schema(example = json!({ "counts": { "poor_households": 38, "near_poor_households": 20,
+    "recognised_by": "01900000-0000-7000-8000-000000000003", "decision_number": "15/QĐ-UBND" },
+    "reason": "Rà soát lại" }))]
 pub struct FigureCorrection {
     /// All counts.
     #[garde(dive)]
@@ -394,7 +403,8 @@ pub async fn correct_figure(
     resource::step(&app, &permit, id.0, &if_match, "correct", async |tx: &WriteTx<'_>, old: &figure::Model| {
         resource::differs(&old.counts(), counts, "/counts")?;
         counts.check(year_of(old)?, permit.caller.today, "/counts")?;
-        recogniser_existed(tx, counts).await?;
+        counts.recognised("/counts")?;
+        recogniser_of(tx, old, counts, permit.caller.today).await?;
         store::correct(tx, old, counts, reason).await
     })
     .await
@@ -408,28 +418,50 @@ async fn may_count(tx: &WriteTx<'_>, place: &Place, day: NaiveDate) -> Result<()
             ("chỉ xã, thị trấn, bản có số hộ nghèo", "only communes, townships and villages count households");
         return Err(Error::invalid("/unit", vi, en));
     }
-    if units::store::alive(tx.conn(), &[place.unit], day).await?.is_empty() {
+    if units::store::alive(tx.conn(), &[place.unit], day).await?.is_empty() && !was_there_before(tx, place, day).await?
+    {
         let (vi, en) = ("đơn vị không tồn tại vào cuối năm đó", "the unit did not exist at the end of that year");
         return Err(Error::invalid("/unit", vi, en));
     }
     Ok(())
 }
 
-/// Refuses a recogniser that nobody knows, or that was not there on the day of the decision.
-async fn recogniser_existed(tx: &WriteTx<'_>, counts: &Counts) -> Result<(), Error> {
+/// True for a unit that follows nobody and is known only from a day after this one, as the campaign's units are from its
+/// first: its count at the end of the year before is the base of the fall, and nobody else has it.
+async fn was_there_before(tx: &WriteTx<'_>, place: &Place, day: NaiveDate) -> Result<bool, Error> {
+    let lineage = units::store::lineage(tx.conn()).await?;
+    Ok(lineage.begins_after(place.unit, day) && lineage.predecessors(place.unit).is_empty())
+}
+
+/// Refuses a recogniser that was not there on the day of the decision, or at any time since the review if that day is
+/// not given, and whoever does not stand over the households: their commune, or a unit above it.
+async fn recogniser(tx: &WriteTx<'_>, counts: &Counts, year: i32, place: &Place) -> Result<(), Error> {
     let Some(unit) = counts.recognised_by else { return Ok(()) };
-    let existed = match counts.decided_on {
-        Some(day) => !units::store::alive(tx.conn(), &[unit], day).await?.is_empty(),
-        None => units::store::find(tx.conn(), unit).await?.is_some(),
+    let pointer = "/counts/recognised_by";
+    let (first, last) = match counts.decided_on {
+        Some(day) => (day, day),
+        None => (NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default(), NaiveDate::MAX),
     };
-    if existed {
+    let row = units::store::find(tx.conn(), unit).await?;
+    if !row.is_some_and(|row| row.exists_from <= last && row.exists_to.is_none_or(|to| first <= to)) {
+        let (vi, en) = ("không có đơn vị này vào lúc đó", "there was no such unit at that time");
+        return Err(Error::invalid(pointer, vi, en));
+    }
+    let is_village = unit == place.unit && place.kind == Some(UnitKind::Village);
+    if is_village || !place.covered_by.contains(&unit) {
+        let vi = "không phải xã, thị trấn của các hộ hoặc cấp trên";
+        return Err(Error::invalid(pointer, vi, "is neither the households' commune or township nor above it"));
+    }
+    Ok(())
+}
+
+/// The same for the counts of a figure that is there.
+async fn recogniser_of(tx: &WriteTx<'_>, old: &figure::Model, counts: &Counts, today: NaiveDate) -> Result<(), Error> {
+    if counts.recognised_by.is_none() {
         return Ok(());
     }
-    Err(Error::invalid(
-        "/counts/recognised_by",
-        "không có đơn vị này vào ngày đó",
-        "there was no such unit on that day",
-    ))
+    let place = scope::place(tx.conn(), old.unit_id, old.day, today).await?;
+    recogniser(tx, counts, year_of(old)?, &place).await
 }
 
 fn year_of(row: &figure::Model) -> Result<i32, Error> {

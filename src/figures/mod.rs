@@ -83,11 +83,12 @@ pub struct Counts {
     #[garde(inner(range(min = 0, max = MOST_HOUSEHOLDS)))]
     #[schema(minimum = 0, maximum = 1000000, example = 20)]
     pub near_poor_households: Option<i64>,
-    /// The unit whose head recognised the review; it existed on the day of the decision.
+    /// The unit whose head recognised the review: the commune or township of the households, or one above it, on the day
+    /// of the decision. Needed to confirm.
     #[serde(default)]
     #[garde(skip)]
     pub recognised_by: Option<Uuid>,
-    /// Number of the decision.
+    /// Number of the decision. Needed to confirm.
     #[serde(default)]
     #[garde(dive)]
     #[schema(inline, example = "15/QĐ-UBND")]
@@ -108,7 +109,8 @@ pub struct Counts {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "unit": "01900000-0000-7000-8000-000000000006", "year": 2023, "poverty_standard": "2022-2025",
-    "counts": { "poor_households": 40, "near_poor_households": 20, "decision_number": "15/QĐ-UBND" }
+    "counts": { "poor_households": 40, "near_poor_households": 20,
+        "recognised_by": "01900000-0000-7000-8000-000000000003", "decision_number": "15/QĐ-UBND" }
 }))]
 pub struct FigureDraft {
     /// The village or commune.
@@ -165,6 +167,16 @@ impl Counts {
     /// Refuses counts that break a rule; `pointer` is where they stand.
     pub fn check(&self, year: i32, today: NaiveDate, pointer: &str) -> Result<(), Error> {
         refuse(self.faults(year, today, pointer))
+    }
+
+    /// Refuses counts that rest on no decision; `pointer` is where they stand. A review counts once it is recognised
+    /// (QĐ 24/2021/QĐ-TTg): by whom and by which paper is known before anything is confirmed.
+    pub fn recognised(&self, pointer: &str) -> Result<(), Error> {
+        let (vi, en) = ("cần có trước khi xác nhận", "is needed before the figure is confirmed");
+        let missing =
+            [("recognised_by", self.recognised_by.is_none()), ("decision_number", self.decision_number.is_none())];
+        let missing = missing.iter().filter(|(_, missing)| *missing);
+        refuse(missing.map(|(member, _)| Fault::new(format!("{pointer}/{member}"), vi, en)).collect())
     }
 
     fn faults(&self, year: i32, today: NaiveDate, pointer: &str) -> Vec<Fault> {

@@ -68,7 +68,11 @@ impl Year<'_> {
 
     /// The count of a unit that did not exist yet.
     fn before_its_time(&mut self, unit: Uuid) -> Count {
-        let Some(origins) = self.lineage.origins(unit, self.day) else { return Count::Unmapped };
+        let Some(origins) = self.lineage.origins(unit, self.day) else {
+            // Nobody before it, and known only from later on: what it counted itself is all there is.
+            let alone = self.lineage.predecessors(unit).is_empty();
+            return alone.then(|| self.stated(unit)).flatten().map_or(Count::Unmapped, Count::Known);
+        };
         let sum = Sum::of(origins.into_iter().map(|origin| self.of_its_time(origin)));
         match self.stated(unit) {
             Some(own) if sum.contradicts(own) => Count::Disputed { own, sum: sum.known, of: Parts::Predecessors },

@@ -71,6 +71,10 @@ impl Resource for figure::Model {
         Ok(Standing { state: self.state()?, place, submitter: self.reported_by, writer: None })
     }
 
+    fn possible(&self, _place: &Place, verb: &str) -> Result<bool, Error> {
+        Ok(verb != "confirm" || self.counts().recognised("/counts").is_ok())
+    }
+
     fn view(&self, place: &Place, caller: &Caller) -> Result<FigureView, Error> {
         Ok(FigureView {
             id: self.id,

@@ -5,7 +5,6 @@ use chrono::NaiveDate;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::store::{self, account, role_grant};
@@ -17,8 +16,8 @@ use crate::db::{Outcome, WriteTx};
 use crate::error::{Code, Error};
 use crate::http::page::Page;
 use crate::http::{
-    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Search, answer, changed, created,
-    found,
+    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Registry, Search, answer, changed,
+    created, found,
 };
 use crate::log::http::{EventPage, History, history};
 use crate::units;
@@ -43,7 +42,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config
         .service(get_me)
         .service(list_accounts)
@@ -432,7 +431,7 @@ pub async fn end_grant(
     }
     let row = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
         let old = store::locked(tx, id.0).await?;
-        if_match.check(old.version)?;
+        if_match.check(old.version, || Ok(GrantView::new(&old, &permit.caller)))?;
         if GrantState::of(old.valid_from, old.valid_to, today) == GrantState::Ended {
             return Err(Error::new(Code::InvalidTransition).member("allowed_actions", Vec::<String>::new()));
         }

@@ -189,6 +189,18 @@ pub async fn end(
     tx.update(old, new, Event::because("grant.ended", reason)).await
 }
 
+/// The grants of an account, all of which have ended: 409 if one has not, since its holder would lose it without a word.
+pub async fn all_ended(tx: &WriteTx<'_>, account: Uuid, today: NaiveDate) -> Result<Vec<Uuid>, Error> {
+    tx.lock("accounts").await?;
+    let grants = role_grant::Entity::find().filter(role_grant::Column::AccountId.eq(account)).all(tx.conn()).await;
+    let grants = grants.map_err(translate)?;
+    let ended = |row: &role_grant::Model| GrantState::of(row.valid_from, row.valid_to, today) == GrantState::Ended;
+    match grants.iter().find(|row| !ended(row)) {
+        Some(row) => Err(Error::new(Code::InUse).member("grant", row.id.to_string())),
+        None => Ok(grants.into_iter().map(|row| row.id).collect()),
+    }
+}
+
 /// One grant.
 pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<role_grant::Model>, Error> {
     role_grant::Model::find(conn, id).await.map_err(translate)

@@ -1,5 +1,8 @@
 //! `Accept`: whether a caller takes what a path has to offer (RFC 9110, 12.5.1).
 
+use actix_web::HttpRequest;
+use actix_web::http::header;
+
 /// True if the header lets one of `offers` through. Without the header, or with an empty one, everything does; of the
 /// ranges that match an offer the most exact one counts, and `q=0` excludes.
 pub fn accepts<'a>(values: impl IntoIterator<Item = &'a str>, offers: &[&str]) -> bool {
@@ -8,6 +11,19 @@ pub fn accepts<'a>(values: impl IntoIterator<Item = &'a str>, offers: &[&str]) -
         values.iter().flat_map(|value| value.split(',')).filter_map(|part| range(part.trim())).collect();
     let silent = values.iter().all(|value| value.trim().is_empty());
     silent || offers.is_empty() || offers.iter().any(|offer| quality(&ranges, offer) > 0)
+}
+
+/// Which of `offers` a caller likes best, of several liked alike the first. The edge has refused whoever takes none.
+pub fn preferred<'a>(request: &HttpRequest, offers: &[&'a str]) -> &'a str {
+    let values = request.headers().get_all(header::ACCEPT).map(|value| value.to_str().unwrap_or_default());
+    best(values, offers)
+}
+
+fn best<'a, 'v>(values: impl Iterator<Item = &'v str>, offers: &[&'a str]) -> &'a str {
+    let ranges: Vec<(&str, u32)> =
+        values.flat_map(|value| value.split(',')).filter_map(|part| range(part.trim())).collect();
+    let liked = offers.iter().rev().max_by_key(|offer| quality(&ranges, offer));
+    liked.copied().unwrap_or_default()
 }
 
 /// `text/html;level=1;q=0.5` as `text/html` and 500; other parameters tell nothing apart here.
@@ -38,6 +54,21 @@ fn quality(ranges: &[(&str, u32)], offer: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_caller_likes_best() {
+        const OFFERS: &[&str] = &["application/json", "application/json-patch+json"];
+        for (value, expected) in [
+            ("", OFFERS[0]),
+            ("*/*", OFFERS[0]),
+            ("application/json-patch+json", OFFERS[1]),
+            ("application/json-patch+json, application/json", OFFERS[0]),
+            ("application/json;q=0.5, application/json-patch+json", OFFERS[1]),
+            ("application/json-patch+json;q=0.2, */*;q=0.1", OFFERS[1]),
+        ] {
+            assert_eq!(best([value].into_iter(), OFFERS), expected, "{value}");
+        }
+    }
 
     #[test]
     fn what_a_caller_takes() {

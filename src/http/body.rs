@@ -16,6 +16,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::App;
 use super::objects::{ODD_DAY, Objects};
+use super::query::POSITION;
 use crate::error::{Code, Error, Fault};
 
 /// The largest body, in bytes.
@@ -82,15 +83,25 @@ pub(super) fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
 
 fn parse(bytes: &[u8]) -> Result<Value, Error> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let strict: Strict = de::Deserialize::deserialize(&mut reader).map_err(|error| malformed(&error))?;
-    reader.end().map_err(|error| malformed(&error))?;
-    Ok(strict.0)
+    let strict: Result<Strict, _> = de::Deserialize::deserialize(&mut reader);
+    let Ok(Strict(value)) = strict else { return Err(unparsed(bytes)) };
+    reader.end().map_err(|error| malformed("", &error))?;
+    Ok(value)
 }
 
-fn malformed(error: &serde_json::Error) -> Error {
+/// Reads again, slower, to say where the parser stopped.
+fn unparsed(bytes: &[u8]) -> Error {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, Strict>(&mut reader) {
+        Ok(_) => Code::MalformedBody.into(),
+        Err(error) => malformed(&pointer(error.path()), error.inner()),
+    }
+}
+
+fn malformed(pointer: &str, error: &serde_json::Error) -> Error {
     let place = format!("dòng {}, cột {}", error.line(), error.column());
     let text = error.to_string();
-    Error::at(Code::MalformedBody, Fault::new("", format!("JSON không hợp lệ ({place})"), text))
+    Error::at(Code::MalformedBody, Fault::new(pointer, format!("JSON không hợp lệ ({place})"), text))
 }
 
 /// Text in NFC, without NUL.
@@ -156,15 +167,20 @@ fn descend(value: &mut Value, pointer: &mut String, step: &str) -> Result<(), Er
     Ok(())
 }
 
-fn decode_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
-    for segment in error.path() {
+    for segment in path {
         match segment {
             serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
             serde_path_to_error::Segment::Map { key } => step_into(&mut pointer, key),
             _ => {}
         }
     }
+    pointer
+}
+
+fn decode_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let mut pointer = pointer(error.path());
     let text = error.inner().to_string();
     // The parser's own words repeat what was sent, which may be personal.
     let (code, vi, en) = if text.starts_with("unknown field") {
@@ -177,6 +193,8 @@ fn decode_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error 
     } else if text.starts_with("input is out of range") {
         // What `chrono` says of 30 February.
         (Code::WrongType, "ngày này không tồn tại", "is a day that does not exist")
+    } else if text.starts_with("invalid type") && pointer == "/changed_since" {
+        (Code::WrongType, POSITION.0, POSITION.1)
     } else {
         let en = "has the wrong type or is not one of the known words";
         (Code::WrongType, "giá trị sai kiểu hoặc không có trong danh mục", en)
@@ -322,7 +340,7 @@ mod tests {
             let body = format!("{{\"name\":\"{unreadable}\",\"count\":1}}");
             assert_eq!(code(body.as_bytes()), (Code::InvalidValue, "/name".into()), "{unreadable}");
         }
-        assert_eq!(code(br#"{"name":"\ud800","count":1}"#).0, Code::MalformedBody);
+        assert_eq!(code(br#"{"name":"\ud800","count":1}"#), (Code::MalformedBody, "/name".into()));
         assert_eq!(code(br#"{"name":"a","name":"b","count":1}"#).0, Code::MalformedBody);
         assert_eq!(code(br#"{"name":"a","count":1} x"#).0, Code::MalformedBody);
         assert_eq!(code(b"\xff").0, Code::MalformedBody);

@@ -22,6 +22,7 @@ use super::accept::accepts;
 use super::limits::{self, Share};
 use super::problem::{self, Language};
 use super::surface::{Served, Surface};
+use super::unread::Unread;
 use super::{App, TraceId, query};
 use crate::auth;
 use crate::canonical::hex;
@@ -40,6 +41,18 @@ const FIXED: [(&str, &str); 5] = [
 
 /// Wraps every request.
 pub async fn edge(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let unread = Unread::of(&mut request);
+    let answered = pass(request, next).await;
+    if let Some(unread) = unread {
+        unread.hold();
+    }
+    answered
+}
+
+async fn pass(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -80,7 +93,7 @@ async fn admit(request: &ServiceRequest, surface: Option<&Surface>, served: Opti
     if let Some(allow) = served.and_then(|served| served.refuse(request.method())) {
         return Err(Error::new(Code::MethodNotAllowed).member("allow", allow));
     }
-    if surface.is_some_and(|surface| surface.asks_for_token(request.match_info().as_str())) {
+    if surface.is_some_and(|surface| surface.asks_for_token(request.match_info().as_str(), served)) {
         auth::authenticate(request).await?;
     }
     if let Some(served) = served {
@@ -231,9 +244,14 @@ impl Exchange {
 /// Keeps the length that the body would have had. The protocol layer drops the body of an answer to HEAD as well, but
 /// asks the request that it read last, which is another one if the caller does not wait for answers.
 fn without_body(response: HttpResponse) -> HttpResponse {
-    let BodySize::Sized(length) = response.body().size() else { return response };
+    let size = response.body().size();
+    if size == BodySize::None {
+        return response;
+    }
     let empty = BodyStream::new(stream::empty::<Result<Bytes, actix_web::Error>>());
     let mut response = response.set_body(BoxBody::new(empty));
+    // What is sent bit by bit, perhaps for ever, is not even begun.
+    let BodySize::Sized(length) = size else { return response };
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response.head_mut().no_chunking(true);
     response

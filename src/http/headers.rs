@@ -5,6 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpRequest};
+use serde::Serialize;
 
 use crate::db::idempotency::Once;
 use crate::error::{Code, Error, Fault};
@@ -42,13 +43,14 @@ impl FromRequest for IdempotencyKey {
 pub struct IfMatch(Option<i64>);
 
 impl IfMatch {
-    /// 412 with the current ETag if the record has moved on. The tag has the version only, which is the part
-    /// that `If-Match` compares; the digest that a read adds tells representations apart.
-    pub fn check(&self, version: i64) -> Result<(), Error> {
+    /// 412 with the ETag that a read of the record answers now, if it has moved on. Only the version is compared; the
+    /// digest tells representations apart.
+    pub fn check<T: Serialize>(&self, version: i64, view: impl FnOnce() -> Result<T, Error>) -> Result<(), Error> {
         if self.0 == Some(version) {
             return Ok(());
         }
-        Err(Error::new(Code::PreconditionFailed).member("current_etag", format!("\"{version}\"")))
+        let body = serde_json::to_string(&view()?).map_err(Error::internal)?;
+        Err(Error::new(Code::PreconditionFailed).member("current_etag", super::etag(version, &body)))
     }
 }
 
@@ -65,14 +67,26 @@ impl FromRequest for IfMatch {
     }
 }
 
+/// The longest `Prefer` that is looked at, in bytes.
+pub const LONGEST_PREFERENCE: usize = 200;
+
+/// Refuses preferences that are longer than any that is known.
+pub fn preferences(headers: &HeaderMap) -> Result<(), Error> {
+    let too_long = headers.get_all("prefer").any(|value| value.len() > LONGEST_PREFERENCE);
+    if too_long { Err(bad("Prefer")) } else { Ok(()) }
+}
+
 /// The longest list of ETags that is looked through, in bytes.
 pub const LONGEST_TAGS: usize = 1000;
 
-/// The representations that the caller has. A tag that is none of ours matches nothing, as RFC 9110 asks.
-pub fn if_none_match(request: &HttpRequest) -> Result<Option<&str>, Error> {
+/// True if the caller has this representation, or says by `*` that any will do. A tag that is none of ours matches
+/// nothing, as RFC 9110 asks.
+pub fn has(request: &HttpRequest, etag: &str) -> Result<bool, Error> {
     match single(request.headers(), "If-None-Match")? {
         Some(tags) if tags.len() > LONGEST_TAGS => Err(bad("If-None-Match")),
-        tags => Ok(tags),
+        Some(tags) if tags.trim() == "*" => Ok(true),
+        Some(tags) => Ok(tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)),
+        None => Ok(false),
     }
 }
 

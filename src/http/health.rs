@@ -3,11 +3,11 @@
 
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
+use tokio::sync::watch;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::surface::Surface;
-use super::{App, Call, Operation, problem};
+use super::{App, Call, Operation, Registry, problem};
 use crate::auth::policy::permit::ReadMetrics;
 use crate::auth::{Permission, Permit};
 use crate::db::Db;
@@ -18,17 +18,17 @@ pub const OPERATIONS: &[Operation] =
     &[Operation { id: "get_metrics", permission: Permission::ReadMetrics, call: Call::Read, events: &[] }];
 
 /// This room has no routes under `/v1`.
-pub fn routes(_: &mut ServiceConfig) {}
+pub fn routes(_: &mut Registry) {}
 
 /// The routes at the root.
-pub fn root_routes(config: &mut ServiceConfig) {
+pub fn root_routes(config: &mut Registry) {
     config.service(live).service(ready).service(get_metrics);
 }
 
 /// The state of the process.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`, or what is missing.
+    /// `ok`, `read only: …`, or what is missing.
     #[schema(max_length = 200, example = "ok")]
     pub status: String,
     /// Migrations that have not run.
@@ -50,12 +50,17 @@ pub async fn ready(app: App) -> HttpResponse {
     let health = health(&app.db).await;
     let keyless = health.status == "ok" && app.verifier.keys.current().is_none();
     let health = if keyless { Health { status: KEYLESS.to_owned(), ..health } } else { health };
-    if health.status == "ok" {
-        HttpResponse::Ok().json(health)
-    } else {
-        HttpResponse::ServiceUnavailable().json(health)
+    if health.status != "ok" {
+        return HttpResponse::ServiceUnavailable().json(health);
     }
+    // Reads go on.
+    let trouble = app.signer.as_ref().is_some_and(|signer| signer.trouble().is_some());
+    let status = if trouble { READ_ONLY.to_owned() } else { health.status };
+    HttpResponse::Ok().json(Health { status, ..health })
 }
+
+/// What auditors hold is not what stands in this database.
+const READ_ONLY: &str = "read only: the log is not the one that was signed";
 
 /// No key set was ever read, or the last one is too old to be used.
 const KEYLESS: &str = "the issuer's keys are not known";
@@ -77,16 +82,20 @@ pub fn waiting_surface() -> Surface {
     Surface::open(PROBES)
 }
 
+/// What `/readyz` says while migrations wait, and until the service itself answers.
+pub async fn waiting(db: &Db) -> Health {
+    let health = health(db).await;
+    let status = if health.status == "ok" { "starting".to_owned() } else { health.status };
+    Health { status, ..health }
+}
+
 /// What answers while migrations wait.
 pub fn waiting_routes(config: &mut web::ServiceConfig) {
     config.service(live).route("/readyz", web::get().to(not_ready)).default_service(web::to(busy));
 }
 
-async fn not_ready(db: web::Data<Db>) -> HttpResponse {
-    let health = health(&db).await;
-    // Migrated, but not serving yet.
-    let status = if health.status == "ok" { "starting".to_owned() } else { health.status };
-    HttpResponse::ServiceUnavailable().json(Health { status, ..health })
+async fn not_ready(seen: web::Data<watch::Receiver<Health>>) -> HttpResponse {
+    HttpResponse::ServiceUnavailable().json(seen.borrow().clone())
 }
 
 async fn busy() -> Result<HttpResponse, Error> {

@@ -3,6 +3,7 @@
 //! Rates are counted by each process for itself (GCRA, in memory): several replicas allow several times as much, which
 //! is enough to keep one caller from crowding out the others. A shared quota belongs to the gateway.
 
+use std::any::Any;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -10,11 +11,13 @@ use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::HeaderMap;
+use actix_web::rt::net::TcpStream;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use ipnet::IpNet;
+use socket2::SockRef;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Fault};
@@ -23,6 +26,18 @@ use crate::error::{Code, Error, Fault};
 pub const URI: usize = 8 * 1024;
 /// The most that all header lines of a request may take, in bytes; a token alone may have 8 KiB.
 pub const HEADERS: usize = 32 * 1024;
+
+/// Whoever takes nothing of an answer for so long is not listening any more.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Lets the system end a connection whose other side takes nothing: an answer that is sent bit by bit, perhaps for ever,
+/// would otherwise wait for it for ever.
+pub fn forget_the_deaf(io: &dyn Any) {
+    let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(PATIENCE)) {
+        tracing::debug!(%error, "a connection without a limit");
+    }
+}
 
 /// Rates are given for this long, in seconds.
 const WINDOW: u32 = 60;

@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::auth::keyring::Counts;
+use crate::log;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -36,6 +37,11 @@ impl Metrics {
         registry.register("http_request_seconds", "Time to answer", seconds.clone());
         keys.register(&mut registry);
         Self { registry: Mutex::new(registry), requests, seconds }
+    }
+
+    /// Adds what the log counts.
+    pub fn add(&self, log: &log::counts::Counts) {
+        log.register(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Counts one answered request.

@@ -1,9 +1,10 @@
 //! How this service speaks HTTP, once for every room: strict input, problems, preconditions, pages.
 
+use std::sync::Arc;
+
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::auth::token::Verifier;
@@ -11,8 +12,9 @@ use crate::canonical::{hex, sha256};
 use crate::db::Db;
 use crate::db::idempotency::Answer;
 use crate::error::{Code, Error};
+use crate::log::signer::Signer;
 
-mod accept;
+pub mod accept;
 pub mod body;
 pub mod edge;
 pub mod headers;
@@ -23,13 +25,17 @@ mod objects;
 pub mod page;
 pub mod problem;
 pub mod query;
+pub mod registry;
 pub mod resource;
 pub mod search;
 pub mod surface;
+mod unread;
+pub mod wait;
 
 pub use body::Body;
 pub use headers::{IdempotencyKey, IfMatch};
 pub use query::Query;
+pub use registry::Registry;
 pub use search::Search;
 
 /// What every handler may reach.
@@ -50,6 +56,12 @@ pub struct Shared {
     pub limits: limits::Limits,
     /// In the demo, the token with which the documentation page authorises itself.
     pub demo_token: Option<String>,
+    /// Signs the log, where the service has a key for it.
+    pub signer: Option<Arc<Signer>>,
+    /// What exports say of themselves.
+    pub manifests: crate::exports::Manifests,
+    /// What is new in the log, for whoever follows it.
+    pub news: crate::log::news::News,
 }
 
 impl Shared {
@@ -70,7 +82,16 @@ impl Shared {
             verifier,
             limits,
             demo_token,
+            signer: None,
+            manifests: Default::default(),
+            news: Default::default(),
         })
+    }
+
+    /// The same with a key for the log.
+    pub fn signed_by(self, signer: Arc<Signer>) -> Self {
+        self.metrics.add(signer.counts());
+        Self { signer: Some(signer), ..self }
     }
 }
 
@@ -78,7 +99,7 @@ impl Shared {
 pub type App = web::Data<Shared>;
 
 /// A room's routes.
-pub type Routes = fn(&mut ServiceConfig);
+pub type Routes = fn(&mut Registry);
 
 /// An operation that changes something or needs a word in the contract beyond its handler.
 #[derive(Clone, Copy, Debug)]
@@ -137,8 +158,7 @@ pub fn etag(version: i64, body: &str) -> String {
 pub fn found<T: Serialize>(request: &HttpRequest, version: i64, view: &T) -> Result<HttpResponse, Error> {
     let body = serde_json::to_string(view).map_err(Error::internal)?;
     let etag = etag(version, &body);
-    let known = headers::if_none_match(request)?;
-    if known.is_some_and(|known| known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)) {
+    if headers::has(request, &etag)? {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish());
     }
     Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).content_type("application/json").body(body))
@@ -245,9 +265,14 @@ impl<'a> Listing<'a> {
         Ok(page::Page { items, next_cursor: page.next_cursor, prev_cursor: page.prev_cursor })
     }
 
-    /// A cursor that continues after `id`, whether or not anything follows yet.
-    pub fn cursor_after(&self, id: Uuid) -> String {
-        self.cursors.after(id, &self.filters)
+    /// A cursor that continues after this place, whether or not anything follows yet.
+    pub fn cursor_after(&self, key: &page::Key) -> String {
+        self.cursors.after(key, &self.filters)
+    }
+
+    /// A cursor that goes back from this place.
+    pub fn cursor_before(&self, key: &page::Key) -> String {
+        self.cursors.before(key, &self.filters)
     }
 
     /// The `Link` header; a search has none, since its pages have no URL.

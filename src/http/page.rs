@@ -35,7 +35,7 @@ pub struct Page<T> {
 /// Where a record stands in its list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// The sort key of its name; empty in the order of creation.
+    /// The sort key of its name; empty in the order of creation. In the log, the position at which a read was frozen.
     pub name: Vec<u8>,
     /// The record.
     pub id: Uuid,
@@ -130,9 +130,14 @@ impl Cursors {
         }
     }
 
-    /// A cursor that continues after `id`.
-    pub fn after(&self, id: Uuid, filters: &str) -> String {
-        self.write(&Key { name: Vec::new(), id }, false, filters)
+    /// A cursor that continues after this place.
+    pub fn after(&self, key: &Key, filters: &str) -> String {
+        self.write(key, false, filters)
+    }
+
+    /// A cursor that goes back from this place.
+    pub fn before(&self, key: &Key, filters: &str) -> String {
+        self.write(key, true, filters)
     }
 
     fn write(&self, key: &Key, back: bool, filters: &str) -> String {
@@ -164,12 +169,13 @@ impl Cursors {
     }
 }
 
+/// What says which page, up to where, and how long to wait for it.
+const PAGING: [&str; 4] = ["cursor=", "limit=", "upto=", "wait="];
+
 /// The query string without the members that say which page.
 pub fn filters(query: &str) -> String {
-    let mut parts: Vec<&str> = query
-        .split('&')
-        .filter(|part| !part.is_empty() && !part.starts_with("cursor=") && !part.starts_with("limit="))
-        .collect();
+    let mut parts: Vec<&str> =
+        query.split('&').filter(|part| !part.is_empty() && !PAGING.iter().any(|name| part.starts_with(name))).collect();
     parts.sort_unstable();
     parts.join("&")
 }

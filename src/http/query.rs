@@ -73,6 +73,12 @@ fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
+/// What is said of a `changed_since` that is no number.
+pub(super) const POSITION: (&str, &str) = (
+    "cần một vị trí trong nhật ký, là số nguyên, không phải thời điểm",
+    "takes a log position, a whole number, no time",
+);
+
 fn bad(name: &str, vi: &'static str, en: &'static str) -> Error {
     Error::at(Code::InvalidQuery, Fault::new(format!("query/{name}"), vi, en))
 }
@@ -93,10 +99,7 @@ fn misread<T: DeserializeOwned>(query: &str, error: &QueryPayloadError) -> Error
         // What `chrono` says of 30 February.
         ("ngày này không tồn tại", "is a day that does not exist")
     } else if whole && name == "changed_since" {
-        (
-            "cần một vị trí trong nhật ký, là số nguyên, không phải thời điểm",
-            "takes a log position, a whole number, no time",
-        )
+        POSITION
     } else if whole {
         ("cần số nguyên", "takes a whole number")
     } else {

@@ -153,7 +153,7 @@ pub async fn step<R: Resource, P: Needed>(
             return Err(Code::Forbidden.into());
         }
         old.claim(&sight, verb)?;
-        if_match.check(old.version())?;
+        if_match.check(old.version(), || old.view(&sight, caller))?;
         if let Err(refused) = transition::take(old.steps(&sight), verb, caller, standing) {
             let offers = matches!(refused.code, Code::InvalidTransition | Code::SeparationOfDuties);
             return Err(if offers { old.instead(&sight, caller, refused)? } else { refused });

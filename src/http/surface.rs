@@ -2,11 +2,12 @@
 
 use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::problem;
 use crate::error::{Code, Error, Fault};
-use crate::{contract, docs};
+use crate::log::proofs::TAILED;
+use crate::{audit_page, contract, docs};
 
 /// Everything that one listener serves.
 pub struct Surface {
@@ -26,6 +27,8 @@ pub struct Served {
     methods: Vec<String>,
     /// What each documented method reads; nothing is known of pages.
     reads: Vec<Reads>,
+    /// True if it asks for no token.
+    is_open: bool,
 }
 
 /// What one operation reads of a request beside its path and headers.
@@ -41,9 +44,14 @@ impl Surface {
         let documented = contract::methods(contract).into_iter().map(|(path, methods)| {
             let item = &contract["paths"][&path];
             let (media, reads) = (media(item), reads(item));
-            Served { reads, ..Served::new(path, methods, media) }
+            let is_open =
+                item.as_object().into_iter().flatten().all(|(_, operation)| operation["security"] == json!([]));
+            // A parameter with slashes in it; the contract has no way to say so.
+            let pattern = if TAILED.contains(&path.as_str()) { path.replace("{index}", "{index:.*}") } else { path };
+            Served { reads, is_open, ..Served::new(pattern, methods, media) }
         });
-        let pages = docs::PATHS.iter().map(|(path, media)| Served::read(path, media));
+        let pages = docs::PATHS.iter().copied().chain(audit_page::paths());
+        let pages = pages.map(|(path, media)| Served::read(path, media));
         let mut paths: Vec<Served> = documented.chain(pages).collect();
         // Paths with a verb come first: `/x/{id}:submit` before `/x/{id}`.
         paths.sort_by_key(|served| {
@@ -64,8 +72,9 @@ impl Surface {
     }
 
     /// True if whoever asks for `path` has to say who they are first, whether or not it is served.
-    pub fn asks_for_token(&self, path: &str) -> bool {
-        self.asks_for_tokens && (path.starts_with("/v1/") || path == "/metrics")
+    pub fn asks_for_token(&self, path: &str, served: Option<&Served>) -> bool {
+        let is_open = served.is_some_and(|served| served.is_open);
+        self.asks_for_tokens && !is_open && (path.starts_with("/v1/") || path == "/metrics")
     }
 }
 
@@ -76,7 +85,15 @@ impl Served {
         }
         methods.sort();
         let start = pattern.split('{').next().unwrap_or_default().to_owned();
-        Self { path: ResourceDef::new(pattern.as_str()), start, pattern, media, methods, reads: Vec::new() }
+        Self {
+            path: ResourceDef::new(pattern.as_str()),
+            start,
+            pattern,
+            media,
+            methods,
+            reads: Vec::new(),
+            is_open: false,
+        }
     }
 
     fn read(path: &str, media: &[&str]) -> Self {
@@ -198,7 +215,7 @@ mod tests {
     #[test]
     fn only_the_main_listener_asks_who_calls() {
         let open = Surface::open(&[("/metrics", &["text/plain"])]);
-        assert!(surface().asks_for_token("/metrics") && surface().asks_for_token("/v1/nowhere"));
-        assert!(!surface().asks_for_token("/livez") && !open.asks_for_token("/metrics"));
+        assert!(surface().asks_for_token("/metrics", None) && surface().asks_for_token("/v1/nowhere", None));
+        assert!(!surface().asks_for_token("/livez", None) && !open.asks_for_token("/metrics", None));
     }
 }

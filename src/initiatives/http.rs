@@ -5,7 +5,6 @@ use chrono::NaiveDate;
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::steps;
@@ -19,7 +18,7 @@ use crate::db::WriteTx;
 use crate::error::Error;
 use crate::http::page::Page;
 use crate::http::resource::{self};
-use crate::http::{App, Body, Call, IdempotencyKey, Listing, Operation, PathId, Query, Search, answer};
+use crate::http::{App, Body, Call, IdempotencyKey, Listing, Operation, PathId, Query, Registry, Search, answer};
 use crate::log::http::{EventPage, History};
 use crate::units;
 
@@ -52,7 +51,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config
         .service(list_initiatives)
         .service(search_initiatives)

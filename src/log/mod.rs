@@ -4,16 +4,45 @@
 //! order in which they were inserted, behind the head: on SQLite in the same transaction, on
 //! PostgreSQL right after the commit. Readers know only sealed events.
 
+pub mod again;
+pub mod anchor;
+pub mod check;
+pub mod checkpoints;
+pub mod counts;
+pub mod erased;
 pub mod fold;
 pub mod http;
+pub mod keys;
+pub mod news;
+pub mod past;
+pub mod proof;
+pub mod proofs;
+pub mod prove;
 pub mod rebuild;
+pub mod record;
+pub mod sampler;
 pub mod seal;
+pub mod signer;
+pub mod spans;
 pub mod store;
+pub mod stream;
+pub mod tiles;
+pub mod witnesses;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::error::{Code, Error};
+
+/// The first position that is kept here. Nothing was ever let go, so that it is the first of all.
+pub const FIRST_POSITION: i64 = 0;
+
+/// 410 for whoever would go on after a position whose next one is not kept any more: something would be missed.
+fn kept(after: i64, first: i64) -> Result<(), Error> {
+    if after + 1 >= first { Ok(()) } else { Err(Error::new(Code::Gone).member("first_position", first)) }
+}
 
 /// One sealed event as clients see it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -68,4 +97,19 @@ pub struct RecordView {
     pub id: Uuid,
     /// The record's version after the event, from 1.
     pub version: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_would_miss_something_is_told() {
+        let code =
+            |after, first| kept(after, first).map_err(|error| (error.code, error.extra["first_position"].clone()));
+        assert_eq!(code(-1, FIRST_POSITION), Ok(()));
+        assert_eq!(code(99, 100), Ok(()));
+        assert_eq!(code(98, 100), Err((Code::Gone, 100.into())));
+        assert_eq!(code(-1, 1), Err((Code::Gone, 1.into())));
+    }
 }

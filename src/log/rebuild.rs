@@ -8,13 +8,17 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Statement, 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::erased::{self, Commitments};
 use super::fold::{Folded, stream};
+use super::proof::tree::Frontier;
+use super::seal::{Floor, seal_all};
 use super::store::{self, Leaf};
+use super::tiles;
 use crate::canonical::{canonical, hex, sha256};
 use crate::clock::{civil_date, rfc3339};
 use crate::db::constraint::{placeholders, translate};
 use crate::db::event::{Disclosure, leaf_hash};
-use crate::db::{Db, Field, Record, search};
+use crate::db::{Class, Db, Erased, Field, Record, WriteTx, search};
 use crate::error::Error;
 use crate::rooms;
 use crate::units;
@@ -23,13 +27,19 @@ use crate::units;
 pub struct Kind {
     /// The stream's type.
     pub stream: &'static str,
+    /// The event with which a record's personal values go.
+    pub erased: &'static str,
     /// The columns that events state.
     pub fields: &'static [Field],
     write: for<'a> fn(&'a DatabaseTransaction, &'a Folded, &'a str) -> BoxFuture<'a, Result<(), Error>>,
     rows: for<'a> fn(&'a DatabaseTransaction) -> BoxFuture<'a, Result<Rows, Error>>,
     /// By what the records after this one are found, a stretch at a time.
     pub entries: Entries,
+    /// Takes the personal values out of one record.
+    pub erase: Erase,
 }
+
+type Erase = for<'a, 'b> fn(&'a WriteTx<'b>, Uuid) -> BoxFuture<'a, Result<Option<Erased>, Error>>;
 
 type Entries =
     for<'a> fn(&'a DatabaseTransaction, Option<Uuid>) -> BoxFuture<'a, Result<Vec<(Uuid, search::Entry)>, Error>>;
@@ -39,11 +49,18 @@ impl Kind {
     pub const fn of<R: Record>() -> Self {
         Self {
             stream: R::STREAM,
+            erased: R::ERASED,
             fields: R::FIELDS,
             write: |conn, folded, leaf| write::<R>(conn, folded, leaf).boxed(),
             rows: |conn| rows::<R>(conn).boxed(),
             entries: |conn, after| search::entries::<R>(conn, after).boxed(),
+            erase: |tx, id| tx.erase::<R>(id).boxed(),
         }
+    }
+
+    /// True if records of this kind say something that can be erased.
+    pub fn is_personal(&self) -> bool {
+        self.fields.iter().any(|field| field.class == Class::Personal)
     }
 }
 
@@ -72,7 +89,7 @@ pub async fn check(live: &Db, fresh: &Db, mut progress: impl FnMut(usize)) -> Re
     let snapshot = live.snapshot().await?;
     let disclosed = disclosed(snapshot.conn()).await?;
     let mut report = Report::default();
-    let mut replay = Replay { disclosed, folded: HashMap::new() };
+    let mut replay = Replay { disclosed, folded: HashMap::new(), commitments: Commitments::default() };
     let mut after = -1;
     loop {
         let leaves = store::leaves(snapshot.conn(), after, CHUNK).await?;
@@ -83,6 +100,8 @@ pub async fn check(live: &Db, fresh: &Db, mut progress: impl FnMut(usize)) -> Re
         fresh.replay(async |conn| replay.run(conn, &leaves, place, &mut report.differences).await).await?;
         progress(report.events);
     }
+    let found = tiles::head(fresh.reader().conn()).await?;
+    report.differences.extend(head(tiles::head(snapshot.conn()).await, &found, report.events));
     // What this snapshot shows in the tables but has not been sealed yet.
     let mut unsealed = store::unsealed(snapshot.conn()).await?;
     for (position, leaf) in (after + 1..).zip(&mut unsealed) {
@@ -96,7 +115,10 @@ pub async fn check(live: &Db, fresh: &Db, mut progress: impl FnMut(usize)) -> Re
             units::store::derive(conn).await
         })
         .await?;
-    compare(snapshot.conn(), fresh.snapshot().await?.conn(), &mut report).await?;
+    report.differences.extend(replay.commitments.withheld());
+    let replayed = fresh.snapshot().await?;
+    compare(snapshot.conn(), replayed.conn(), &mut report).await?;
+    days(snapshot.conn(), replayed.conn(), &mut report.differences).await?;
     let set_aside = store::quarantined(snapshot.conn()).await?.into_iter();
     report.set_aside = set_aside
         .map(|event| format!("event {}: set aside at {}, never in the log", event.event_id, rfc3339(event.found_at)))
@@ -104,10 +126,26 @@ pub async fn check(live: &Db, fresh: &Db, mut progress: impl FnMut(usize)) -> Re
     Ok(report)
 }
 
+/// What is wrong with the head of a log that has so many events.
+fn head(said: Result<Frontier, Error>, found: &Frontier, events: usize) -> Option<String> {
+    match said {
+        Err(error) => Some(format!("the head cannot be read: {error}")),
+        Ok(said) if usize::try_from(said.size()) != Ok(events) => {
+            Some(format!("the head: it says {} events, the log has {events}", said.size()))
+        }
+        // What could not be replayed is told already.
+        Ok(said) if said.size() == found.size() && said.root() != found.root() => {
+            Some("the head: its root is not that of the events".to_owned())
+        }
+        Ok(_) => None,
+    }
+}
+
 struct Replay {
     disclosed: HashMap<(Uuid, String), Disclosure>,
     /// Every record so far, with the personal values that are still disclosed.
     folded: HashMap<Uuid, Folded>,
+    commitments: Commitments,
 }
 
 impl Replay {
@@ -123,7 +161,7 @@ impl Replay {
                 differences.push(format!("{}: {what}", place(leaf.seq)));
             }
         }
-        super::seal::seal_all(conn).await
+        seal_all(conn, &Floor::default()).await
     }
 
     /// Replays one leaf, or says what is wrong with it.
@@ -140,6 +178,10 @@ impl Replay {
         let kind = kind.ok_or_else(|| format!("unknown kind of record {name}"))?;
         let folded = self.folded.entry(id).or_default();
         folded.apply(leaf.seq, text).map_err(|error| error.to_string())?;
+        let event: Option<Uuid> = value["id"].as_str().and_then(|id| id.parse().ok());
+        let disclosed = &self.disclosed;
+        let is_disclosed = |path: &str| event.is_some_and(|event| disclosed.contains_key(&(event, path.to_owned())));
+        differences.extend(self.commitments.read(leaf.seq, &value, is_disclosed));
         let row = self.with_personal_values(id, &value, differences);
         let written = (kind.write)(conn, &row, text).await;
         written.map_err(|error| format!("{name}/{id} cannot be replayed: {error}"))?;
@@ -155,18 +197,22 @@ impl Replay {
         let Some(folded) = self.folded.get_mut(&id) else { return Folded::default() };
         let event: Option<Uuid> = leaf["id"].as_str().and_then(|id| id.parse().ok());
         for (field, change) in leaf["changes"].as_object().into_iter().flatten() {
-            let Some(digest) = change.get("$c").map(|pair| &pair[1]) else { continue };
-            let disclosure = event.and_then(|event| self.disclosed.get(&(event, field.clone())));
-            let value = match disclosure {
-                Some(disclosure) if disclosure.digest().ok().as_deref() == digest.as_str() => disclosure.value.clone(),
-                Some(_) => {
-                    differences
-                        .push(format!("{}: the disclosure of {field} does not match its digest", leaf["stream"]));
-                    Value::Null
+            if change.get("$c").is_some() {
+                folded.origin.insert(format!("${field}"), Value::Null);
+            }
+        }
+        for (path, digest) in erased::commitments(leaf) {
+            let disclosure = event.and_then(|event| self.disclosed.get(&(event, path.to_owned())));
+            match disclosure {
+                Some(disclosure) if disclosure.digest().ok().as_deref() != Some(digest) => {
+                    differences.push(format!("{}: the disclosure of {path} does not match its digest", leaf["stream"]))
                 }
-                None => Value::Null,
-            };
-            folded.origin.insert(format!("${field}"), value);
+                // The reason of an event is no field of its record.
+                Some(disclosure) if leaf["changes"].get(path).is_some() => {
+                    folded.origin.insert(format!("${path}"), disclosure.value.clone());
+                }
+                _ => {}
+            }
         }
         let mut row = folded.clone();
         let personal = folded.origin.iter().filter_map(|(name, value)| Some((name.strip_prefix('$')?, value)));
@@ -289,6 +335,37 @@ async fn found_by(
     Ok(())
 }
 
+#[derive(FromQueryResult, PartialEq)]
+struct Day {
+    seq: i64,
+    event_id: Uuid,
+    day: chrono::NaiveDate,
+}
+
+/// The day of each event decides who may see it. No leaf says it: it is that of the record, as it was then.
+async fn days(
+    live: &DatabaseTransaction,
+    fresh: &DatabaseTransaction,
+    differences: &mut Vec<String>,
+) -> Result<(), Error> {
+    let mut after = -1;
+    loop {
+        let sql = format!("SELECT seq, event_id, day FROM audit_event WHERE seq > {after} ORDER BY seq LIMIT {CHUNK}");
+        let read = async |conn: &DatabaseTransaction| {
+            let statement = Statement::from_string(conn.get_database_backend(), sql.clone());
+            Day::find_by_statement(statement).all(conn).await.map_err(translate)
+        };
+        let served = read(live).await?;
+        let Some(last) = served.last() else { return Ok(()) };
+        after = last.seq;
+        // What could not be replayed is told already, and shifts all that follows.
+        let pairs = served.iter().zip(read(fresh).await?);
+        let false_days = pairs.filter(|(served, replayed)| served.event_id == replayed.event_id && *served != replayed);
+        differences
+            .extend(false_days.map(|(served, _)| format!("position {}: its day is not that of the log", served.seq)));
+    }
+}
+
 fn differing(name: &str, table: &Value, log: &Value, differences: &mut Vec<String>) {
     let empty = Map::new();
     let (table, log) = (table.as_object().unwrap_or(&empty), log.as_object().unwrap_or(&empty));
@@ -322,9 +399,6 @@ async fn documents(conn: &DatabaseTransaction, differences: &mut Vec<String>) ->
 
 async fn disclosed(conn: &DatabaseTransaction) -> Result<HashMap<(Uuid, String), Disclosure>, Error> {
     let rows = store::disclosures(conn).await?;
-    let entry = |row: store::DisclosureRow| {
-        let disclosure = Disclosure { salt: row.salt, path: row.path.clone(), value: row.value };
-        ((row.event_id, row.path), disclosure)
-    };
+    let entry = |row: store::DisclosureRow| ((row.event_id, row.path.clone()), row.disclosure());
     Ok(rows.into_iter().map(entry).collect())
 }

@@ -11,12 +11,14 @@
 //! in the inbox, where `log rebuild --check` names it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, Statement};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::store::leaf_bytes;
+use super::{proof, spans, tiles};
 use crate::canonical::canonical;
 use crate::clock;
 use crate::db::constraint::translate;
@@ -77,36 +79,67 @@ impl InboxRow {
     }
 }
 
-/// True if no committed event waits for its position.
-pub async fn inbox_is_empty(conn: &impl ConnectionTrait) -> Result<bool, Error> {
-    let sql = "SELECT 1 AS one FROM audit_inbox LIMIT 1";
-    let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await;
-    Ok(row.map_err(translate)?.is_none())
+/// The transaction (PostgreSQL) before which the inbox has nothing left to seal: all those before it had ended when it
+/// was last read. What was sealed stays on the disk until it is vacuumed, behind a long-running reader for as long as
+/// that one reads; nobody is to walk over it again and again. Only an index of what is there, so it is kept in memory:
+/// whoever starts looks at everything, and after a restore transactions have other numbers.
+#[derive(Default)]
+pub struct Floor(AtomicU64);
+
+impl Floor {
+    /// Everything of transactions before `horizon` was seen.
+    pub fn raise(&self, horizon: u64) {
+        self.0.fetch_max(horizon, Ordering::Relaxed);
+    }
+
+    /// Everything is looked at again.
+    pub fn forget(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    fn xid(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
-/// Takes the head's row lock (PostgreSQL). False: another sealer has it.
-pub async fn take_head(conn: &DatabaseTransaction, lock: Lock) -> Result<bool, Error> {
-    let sql = match lock {
-        Lock::Skip => "SELECT size FROM audit_head WHERE log_id = 1 FOR UPDATE SKIP LOCKED",
-        Lock::Wait => "SELECT size FROM audit_head WHERE log_id = 1 FOR UPDATE",
-    };
+/// True if no committed event waits for its position (PostgreSQL).
+pub async fn inbox_is_empty(conn: &impl ConnectionTrait, floor: &Floor) -> Result<bool, Error> {
+    let sql = format!("SELECT audit_inbox_waits('{}'::xid8) AS waits", floor.xid());
     let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await;
-    Ok(row.map_err(translate)?.is_some())
+    let row = row.map_err(translate)?.ok_or_else(|| Error::internal("nobody knows the inbox"))?;
+    row.try_get::<bool>("", "waits").map(|waits| !waits).map_err(translate)
+}
+
+/// Takes the head's row lock (PostgreSQL) and answers with the transaction before which all others have ended: the
+/// floor, once this seal is committed. None: another sealer has the lock.
+pub async fn take_head(conn: &DatabaseTransaction, lock: Lock) -> Result<Option<u64>, Error> {
+    let skip = match lock {
+        Lock::Skip => "SKIP LOCKED",
+        Lock::Wait => "",
+    };
+    // Known before the inbox is read, by a later snapshot: that one sees whatever those transactions committed.
+    let sql = format!(
+        "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon FROM audit_head WHERE log_id = 1 FOR UPDATE {skip}"
+    );
+    let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await;
+    let Some(row) = row.map_err(translate)? else { return Ok(None) };
+    let horizon: String = row.try_get("", "horizon").map_err(translate)?;
+    horizon.parse().map(Some).map_err(Error::internal)
 }
 
 /// Seals everything visible, in batches, in the caller's transaction. Never ends inside a writer's
 /// transaction: the last, short batch took all that was visible.
-pub async fn seal_all(conn: &DatabaseTransaction) -> Result<(), Error> {
+pub async fn seal_all(conn: &DatabaseTransaction, floor: &Floor) -> Result<(), Error> {
     let mut next = Some(i64::MIN);
     while let Some(after) = next {
-        next = seal_batch(conn, after).await?;
+        next = seal_batch(conn, floor, after).await?;
     }
     Ok(())
 }
 
 /// Answers where to go on if there may be more. Rows that have to wait are passed over, not read again.
-async fn seal_batch(conn: &DatabaseTransaction, after: i64) -> Result<Option<i64>, Error> {
-    let rows = read_inbox(conn, after).await?;
+async fn seal_batch(conn: &DatabaseTransaction, floor: &Floor, after: i64) -> Result<Option<i64>, Error> {
+    let rows = read_inbox(conn, floor, after).await?;
     let next = rows.last().map(|row| row.inbox_id).filter(|_| rows.len() == BATCH);
     let (mut good, mut bad, mut seen) = (Vec::with_capacity(rows.len()), Vec::new(), HashSet::new());
     for row in rows {
@@ -129,13 +162,17 @@ async fn seal_batch(conn: &DatabaseTransaction, after: i64) -> Result<Option<i64
 }
 
 /// `stale`: the log already holds this version of the record, or this very event, so the row is a forgery.
-async fn read_inbox(conn: &DatabaseTransaction, after: i64) -> Result<Vec<InboxRow>, Error> {
+async fn read_inbox(conn: &DatabaseTransaction, floor: &Floor, after: i64) -> Result<Vec<InboxRow>, Error> {
     let leaf = leaf_bytes(conn.get_database_backend());
+    let seen = match conn.get_database_backend() {
+        DbBackend::Postgres => format!("AND i.xid >= '{}'::xid8", floor.xid()),
+        _ => String::new(),
+    };
     let sql = format!(
         "SELECT i.inbox_id, i.event_id, i.stream_id, i.stream_ver, {leaf} AS leaf, i.leaf_hash, i.true_to_leaf, \
          EXISTS (SELECT 1 FROM audit_event e WHERE e.stream_id = i.stream_id AND e.stream_ver >= i.stream_ver) \
          OR EXISTS (SELECT 1 FROM audit_event e WHERE e.event_id = i.event_id) AS stale \
-         FROM audit_inbox i WHERE i.inbox_id > {after} ORDER BY i.inbox_id LIMIT {BATCH}"
+         FROM audit_inbox i WHERE i.inbox_id > {after} {seen} ORDER BY i.inbox_id LIMIT {BATCH}"
     );
     let statement = Statement::from_string(conn.get_database_backend(), sql);
     InboxRow::find_by_statement(statement).all(conn).await.map_err(translate)
@@ -148,7 +185,11 @@ async fn append(conn: &DatabaseTransaction, rows: &[InboxRow]) -> Result<(), Err
     }
     let run =
         async |sql: String| conn.execute_unprepared(&sql).await.map(|done| done.rows_affected()).map_err(translate);
-    let (size, sealed_at) = (size(conn).await?, clock::now());
+    let (old, sealed_at) = (tiles::head(conn).await?, clock::now());
+    let (size, mut tree) = (old.size(), old);
+    for row in rows {
+        tree.push(proof::tree::leaf_hash(&row.leaf)).map_err(Error::internal)?;
+    }
     let number = u64::try_from(rows.len()).map_err(Error::internal)?;
     let ids = rows.iter().map(|row| row.inbox_id.to_string()).collect::<Vec<_>>().join(", ");
     let copied = run(format!(
@@ -159,9 +200,10 @@ async fn append(conn: &DatabaseTransaction, rows: &[InboxRow]) -> Result<(), Err
          FROM audit_inbox WHERE inbox_id IN ({ids})"
     ));
     let copied = copied.await?;
-    let moved = run(format!("UPDATE audit_head SET size = size + {number} WHERE log_id = 1 AND size = {size}")).await?;
+    spans::keep(conn, size, tree.size()).await?;
+    let moved = tiles::advance(conn, size, &tree).await?;
     let taken = run(format!("DELETE FROM audit_inbox WHERE inbox_id IN ({ids})")).await?;
-    if (copied, moved, taken) != (number, 1, number) {
+    if (copied, moved, taken) != (number, true, number) {
         return Err(Error::internal("the inbox or the head moved during a seal"));
     }
     Ok(())

@@ -9,18 +9,18 @@ use super::{NominationDraft, NominationPath, store};
 use crate::activities;
 use crate::auth::Permit;
 use crate::auth::policy::permit::Nominate;
-use crate::campaigns;
+use crate::campaigns::{self, definition::AwardForm};
 use crate::db::WriteTx;
 use crate::error::{Code, Error};
 use crate::units;
 
 /// 422 with a pointer unless the campaign knows round and award form and both units exist, the subject at the cut-off.
-pub async fn references(tx: &WriteTx<'_>, draft: &NominationDraft) -> Result<(), Error> {
+pub async fn references(tx: &WriteTx<'_>, draft: &NominationDraft, filed_on: NaiveDate) -> Result<(), Error> {
     let definition = campaigns::store::definition(tx.conn(), draft.campaign).await?;
     let round = definition
         .round(&draft.round)
         .ok_or_else(|| Error::invalid("/round", "phong trào không có đợt này", "the campaign has no such round"))?;
-    if draft.filed_on.is_some_and(|day| day < definition.starts_on) {
+    if filed_on < definition.starts_on {
         let (vi, en) = ("trước ngày bắt đầu phong trào", "is before the campaign began");
         return Err(Error::invalid("/filed_on", vi, en));
     }
@@ -33,14 +33,38 @@ pub async fn references(tx: &WriteTx<'_>, draft: &NominationDraft) -> Result<(),
         let (vi, en) = ("đợt này không có hình thức khen thưởng này", "is no award form of this round");
         return Err(Error::invalid("/award_form", vi, en));
     }
+    if let Some(form) = definition.award_form(&draft.award_form) {
+        can_be_conferred(form, filed_on)?;
+    }
     exists_on(tx, draft.unit, round.as_of).await?;
     if draft.path == NominationPath::Normal {
         is_judged(tx, draft, round.as_of).await?;
     }
-    match units::store::find(tx.conn(), draft.nominator_unit).await? {
-        Some(_) => Ok(()),
-        None => Err(Error::invalid("/nominator_unit", "không có đơn vị này", "there is no such unit")),
+    files_on(tx, draft.nominator_unit, filed_on).await
+}
+
+/// 422 for a form that nobody can confer on the day of the filing.
+fn can_be_conferred(form: &AwardForm, day: NaiveDate) -> Result<(), Error> {
+    if let Some(last) = form.valid_to.filter(|last| *last < day) {
+        let vi = format!("từ sau ngày {last} không còn ai có thẩm quyền tặng hình thức này");
+        return Err(Error::invalid("/award_form", vi, format!("nobody can confer it after {last}")));
     }
+    if let Some(first) = form.valid_from.filter(|first| *first > day) {
+        let vi = format!("trước ngày {first} chưa ai có thẩm quyền tặng hình thức này");
+        return Err(Error::invalid("/award_form", vi, format!("nobody can confer it before {first}")));
+    }
+    Ok(())
+}
+
+/// 422 unless the nominator is there on the day of the filing.
+async fn files_on(tx: &WriteTx<'_>, nominator: Uuid, day: NaiveDate) -> Result<(), Error> {
+    let row = units::store::find(tx.conn(), nominator).await?;
+    let row = row.ok_or_else(|| Error::invalid("/nominator_unit", "không có đơn vị này", "there is no such unit"))?;
+    if row.exists_from <= day && row.exists_to.is_none_or(|to| day <= to) {
+        return Ok(());
+    }
+    let vi = format!("đơn vị này không tồn tại vào ngày lập hồ sơ {day}");
+    Err(Error::invalid("/nominator_unit", vi, format!("the unit does not exist on {day}, when it files")))
 }
 
 /// A round's subjects are the units that exist at its cut-off.

@@ -4,7 +4,6 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::store::{self, Filter, nomination};
@@ -17,7 +16,9 @@ use crate::db::WriteTx;
 use crate::error::Error;
 use crate::http::page::Page;
 use crate::http::resource::{self, Resource};
-use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, created};
+use crate::http::{
+    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Registry, answer, created,
+};
 use crate::log::http::{EventPage, History};
 
 const fn read(id: &'static str) -> Operation {
@@ -46,7 +47,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config
         .service(list_nominations)
         .service(get_nomination)
@@ -163,7 +164,7 @@ pub async fn file_nomination(
     let filed_on = draft.filed_on(today)?;
     let once = key.once("file_nomination", body.digest);
     let stored = app.db.record_once(&permit.context, &once, async |tx: &WriteTx<'_>| {
-        check::references(tx, draft).await?;
+        check::references(tx, draft, filed_on).await?;
         let sides = view::sides(tx.conn(), draft.unit, draft.nominator_unit, filed_on, today).await?;
         check::nominator(&permit, draft, &sides)?;
         check::was_helped(tx, draft, filed_on).await?;

@@ -5,7 +5,6 @@ use chrono::NaiveDate;
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::fit::Claim;
@@ -21,7 +20,7 @@ use crate::error::Error;
 use crate::http::page::Page;
 use crate::http::problem::Problem;
 use crate::http::resource::{self};
-use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer};
+use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Registry, answer};
 use crate::log::http::{EventPage, History};
 use crate::registers::store::require_open;
 use crate::units;
@@ -47,7 +46,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config
         .service(list_observations)
         .service(get_observation)

@@ -5,7 +5,6 @@ use chrono::NaiveDate;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::compute::{self, Asked, Question, Recommendations};
@@ -14,7 +13,7 @@ use super::store;
 use crate::auth::policy::permit::ComputeRecommendations;
 use crate::auth::{Permission, Permit, scope};
 use crate::error::Error;
-use crate::http::{App, Body, Call, Operation};
+use crate::http::{App, Body, Call, Operation, Registry};
 use crate::log::seal;
 
 /// What the contract says of each operation.
@@ -26,7 +25,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
 }];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config.service(compute_recommendations);
 }
 

@@ -58,8 +58,11 @@ impl Knowledge {
         self.records.entry((stream, id)).or_default().apply(position, leaf)
     }
 
-    /// Builds the indexes, after the last leaf.
+    /// Builds the indexes, after the last leaf; again if more leaves came since.
     pub fn index(&mut self) {
+        self.by_unit.clear();
+        self.by_giver.clear();
+        self.by_mobiliser.clear();
         for ((stream, id), folded) in &self.records {
             let known = Known { stream, folded };
             if let Some(unit) = known.id("unit_id") {
@@ -81,7 +84,8 @@ impl Knowledge {
         self.lineage = self.lineage_of();
     }
 
-    fn lineage_of(&self) -> Lineage {
+    /// Who stood where and who followed whom, by the leaves so far.
+    pub fn lineage_of(&self) -> Lineage {
         let mut lineage = Lineage::default();
         for unit in self.all("unit") {
             let life = Life {

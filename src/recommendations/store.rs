@@ -27,7 +27,19 @@ const CHUNK: u64 = 5_000;
 /// What the log says of a campaign, its units and its figures, up to and including `position`.
 pub async fn knowledge(conn: &impl ConnectionTrait, campaign: Uuid, position: i64) -> Result<Knowledge, Error> {
     let mut knowledge = Knowledge::default();
-    let mut after = -1;
+    feed(conn, &mut knowledge, campaign, -1, position).await?;
+    knowledge.index();
+    Ok(knowledge)
+}
+
+/// Adds what the log says behind `after`, up to and including `position`; the indexes are then to be built.
+pub async fn feed(
+    conn: &impl ConnectionTrait,
+    knowledge: &mut Knowledge,
+    campaign: Uuid,
+    mut after: i64,
+    position: i64,
+) -> Result<(), Error> {
     loop {
         let rows = leaves(conn, campaign, after, position).await?;
         for row in &rows {
@@ -35,11 +47,9 @@ pub async fn knowledge(conn: &impl ConnectionTrait, campaign: Uuid, position: i6
         }
         match rows.last() {
             Some(last) if rows.len() as u64 == CHUNK => after = last.seq,
-            _ => break,
+            _ => return Ok(()),
         }
     }
-    knowledge.index();
-    Ok(knowledge)
 }
 
 async fn leaves(conn: &impl ConnectionTrait, campaign: Uuid, after: i64, upto: i64) -> Result<Vec<LeafRow>, Error> {
@@ -76,7 +86,12 @@ pub async fn said_at(
     campaign: Uuid,
     round: &str,
 ) -> Result<Said, Error> {
-    let folded = knowledge.get("campaign", campaign).ok_or(Code::NotFound)?.folded();
+    let Some(known) = knowledge.get("campaign", campaign) else {
+        let (vi, en) = ("phong trào chưa có ở vị trí này", "the campaign was not there yet at this position");
+        let later = campaigns::store::find(conn, campaign).await?.is_some();
+        return Err(if later { Error::invalid("/log_position", vi, en) } else { Code::NotFound.into() });
+    };
+    let folded = known.folded();
     let row = campaign::Model::from_state(folded.state.clone(), folded.row.clone()).map_err(Error::internal)?;
     let days = Days { first: row.starts_on, last: row.ends_on };
     let rules = campaigns::store::rule_set_of(conn, &row, round).await?;

@@ -5,7 +5,6 @@ use chrono::NaiveDate;
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::store::{self, Filter, register};
@@ -18,7 +17,9 @@ use crate::db::WriteTx;
 use crate::error::Error;
 use crate::http::page::Page;
 use crate::http::resource::{self, Resource};
-use crate::http::{App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, answer, created};
+use crate::http::{
+    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Registry, answer, created,
+};
 use crate::log::http::{EventPage, History};
 use crate::observations::declared::{Declaration, Declared};
 use crate::observations::rights::{self, About};
@@ -39,7 +40,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config
         .service(list_registers)
         .service(get_register)

@@ -4,7 +4,6 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::store::{self, Filter, revocation};
@@ -16,7 +15,9 @@ use crate::db::WriteTx;
 use crate::error::{Code, Error};
 use crate::grants;
 use crate::http::page::Page;
-use crate::http::{App, Body, Call, IdempotencyKey, Listing, Operation, PathId, Query, answer, created, found};
+use crate::http::{
+    App, Body, Call, IdempotencyKey, Listing, Operation, PathId, Query, Registry, answer, created, found,
+};
 use crate::log::http::{EventPage, History, history};
 
 const fn operation(id: &'static str, call: Call, events: &'static [&'static str]) -> Operation {
@@ -32,7 +33,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config.service(list_revocations).service(get_revocation).service(list_revocation_events).service(revoke_tokens);
 }
 

@@ -204,7 +204,7 @@ pub async fn annul_succession(
     let row = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
         store::lock_room(tx).await?;
         let old = store::locked_succession(tx, id.0).await?;
-        if_match.check(old.version)?;
+        if_match.check(old.version, || SuccessionView::new(&old, &permit.caller))?;
         if old.annulled_on.is_some() {
             return Err(Error::new(Code::InvalidTransition).member("allowed_actions", json!([])));
         }

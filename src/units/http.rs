@@ -5,9 +5,9 @@ use chrono::NaiveDate;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
+use super::closure::LAST;
 use super::store::{self, Filter, unit};
 use super::{AreaClass, UnitDraft, UnitKind, acts, at, check, resolve};
 use crate::auth::policy::permit::{ManageUnits, ReadUnits};
@@ -18,8 +18,8 @@ use crate::error::{Code, Error};
 use crate::http::page::Page;
 use crate::http::resource;
 use crate::http::{
-    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Search, answer, changed, created,
-    found,
+    App, Body, Call, IdempotencyKey, IfMatch, Listing, Operation, PathId, Query, Registry, Search, answer, changed,
+    created, found,
 };
 use crate::id;
 use crate::log::http::{EventPage, History, history};
@@ -56,7 +56,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The routes of this room.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut Registry) {
     config
         .service(list_units)
         .service(search_units)
@@ -77,7 +77,8 @@ pub fn routes(config: &mut ServiceConfig) {
 pub struct UnitView {
     /// Identity, for ever.
     pub id: Uuid,
-    /// The day of the single values below.
+    /// The day of the single values below: the one asked for; else today, or the last or first day of a unit that has
+    /// ended or not begun.
     pub as_of: NaiveDate,
     /// Name on that day.
     #[schema(max_length = 200, example = "Xã Mường Giôn")]
@@ -91,7 +92,7 @@ pub struct UnitView {
     pub parent: Option<Uuid>,
     /// Area class on that day; null is not known.
     pub area_class: Option<AreaClass>,
-    /// True if the unit exists on that day.
+    /// True if the unit exists on the day asked for, today if none was.
     pub exists: bool,
     /// Every value with its days.
     pub history: UnitDraft,
@@ -113,8 +114,13 @@ pub struct UnitView {
 }
 
 impl UnitView {
-    pub(super) fn new(row: &unit::Model, as_of: NaiveDate, caller: &Caller) -> Result<Self, Error> {
+    /// As it was on `day`, or, if none was asked for, today. What has ended or not begun is shown by the day on which it
+    /// is told from others: its last, its first.
+    pub(super) fn new(row: &unit::Model, day: Option<NaiveDate>, caller: &Caller) -> Result<Self, Error> {
         let draft = row.draft()?;
+        let (first, last) = (draft.exists_from, draft.exists_to.unwrap_or(LAST));
+        let exists_on = day.unwrap_or(caller.today);
+        let as_of = day.unwrap_or(caller.today.min(last).max(first));
         Ok(Self {
             id: row.id,
             as_of,
@@ -123,7 +129,7 @@ impl UnitView {
             kind: at(&draft.kinds, as_of).copied(),
             parent: at(&draft.parents, as_of).copied(),
             area_class: at(&draft.area_classes, as_of).copied(),
-            exists: draft.exists_from <= as_of && draft.exists_to.is_none_or(|to| as_of <= to),
+            exists: (first..=last).contains(&exists_on),
             allowed_actions: if caller.holds(Permission::ManageUnits) { vec!["amend"] } else { vec![] },
             history: draft,
             change_reason: row.change_reason.clone(),
@@ -217,8 +223,7 @@ async fn list(
     };
     let caller = &permit.caller;
     let found = store::page(app.db.reader().conn(), &filter, caller.today, &listing.slice).await?;
-    let as_of = query.as_of.unwrap_or(caller.today);
-    listing.answer(found, |row| row.id, |row| UnitView::new(&row, as_of, caller))
+    listing.answer(found, |row| row.id, |row| UnitView::new(&row, query.as_of, caller))
 }
 
 /// The day of a read.
@@ -242,8 +247,7 @@ pub async fn get_unit(
     query: Query<AsOfQuery>,
 ) -> Result<HttpResponse, Error> {
     let row = store::find(app.db.reader().conn(), id.0).await?.ok_or(Code::NotFound)?;
-    let as_of = query.0.as_of.unwrap_or(permit.caller.today);
-    found(&request, row.version, &UnitView::new(&row, as_of, &permit.caller)?)
+    found(&request, row.version, &UnitView::new(&row, query.0.as_of, &permit.caller)?)
 }
 
 /// Reads a unit's history.
@@ -269,14 +273,14 @@ pub async fn register_unit(
     key: IdempotencyKey,
     body: Body<UnitDraft>,
 ) -> Result<HttpResponse, Error> {
-    body.value.check()?;
+    body.value.check("")?;
     let once = key.once("register_unit", body.digest);
     let stored = app.db.record_once(&permit.context, &once, async |tx: &WriteTx<'_>| {
         store::lock_room(tx).await?;
         check::registration(tx, &body.value).await?;
         let row = store::register(tx, id::new_id(), &body.value).await?;
         store::derive(tx.conn()).await?;
-        let view = UnitView::new(&row, permit.caller.today, &permit.caller)?;
+        let view = UnitView::new(&row, None, &permit.caller)?;
         created(format!("/v1/units/{}", row.id), row.version, &view)
     });
     Ok(answer(stored.await?))
@@ -314,11 +318,11 @@ pub async fn amend_unit(
     body: Body<UnitAmendment>,
 ) -> Result<HttpResponse, Error> {
     let UnitAmendment { unit, reason } = &body.value;
-    unit.check()?;
+    unit.check("/unit")?;
     let row = app.db.record(&permit.context, async |tx: &WriteTx<'_>| {
         store::lock_room(tx).await?;
         let old = store::locked(tx, id.0).await?;
-        if_match.check(old.version)?;
+        if_match.check(old.version, || UnitView::new(&old, None, &permit.caller))?;
         resource::differs(&old.draft()?, unit, "/unit")?;
         check::amendment(tx, &old, unit).await?;
         let row = store::amend(tx, &old, unit, Event::because("unit.amended", reason)).await?;
@@ -326,5 +330,5 @@ pub async fn amend_unit(
         Ok(Outcome::Changed(row))
     });
     let row = row.await?;
-    changed(row.version, &UnitView::new(&row, permit.caller.today, &permit.caller)?)
+    changed(row.version, &UnitView::new(&row, None, &permit.caller)?)
 }

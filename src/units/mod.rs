@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use self::level::Level;
 use crate::error::{Error, Fault};
 use crate::words;
 
@@ -119,7 +120,11 @@ pub struct Dated<T> {
 #[serde(deny_unknown_fields)]
 pub struct DatedText {
     /// The value, without spaces at its ends.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\s]([^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\s])?$"
+    )]
     pub value: String,
     /// First day.
     pub from: NaiveDate,
@@ -208,30 +213,55 @@ pub struct UnitDraft {
     pub fictitious: bool,
 }
 
+impl AreaClass {
+    /// Communes and townships lie in areas I to III; a village is especially disadvantaged or not (QĐ 33/2020/QĐ-TTg).
+    fn is_for(self, kind: UnitKind) -> bool {
+        match (Level::of(kind), self) {
+            (Level::Commune, class) => class != Self::SpecialVillage,
+            (Level::Village, class) => matches!(class, Self::SpecialVillage | Self::None),
+            _ => false,
+        }
+    }
+}
+
 /// The longest name or code, in characters.
 const LONGEST: usize = 200;
 
 impl UnitDraft {
     /// Every rule that the draft breaks.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self, root: &str) -> Result<(), Error> {
         let mut faults = Vec::new();
-        overlaps(&self.codes, "/codes", &mut faults);
-        overlaps(&self.names, "/names", &mut faults);
-        overlaps(&self.kinds, "/kinds", &mut faults);
-        overlaps(&self.parents, "/parents", &mut faults);
-        overlaps(&self.area_classes, "/area_classes", &mut faults);
-        for (list, pointer) in [(&self.codes, "/codes"), (&self.names, "/names")] {
-            for (index, dated) in list.iter().enumerate() {
+        overlaps(&self.codes, &format!("{root}/codes"), &mut faults);
+        overlaps(&self.names, &format!("{root}/names"), &mut faults);
+        overlaps(&self.kinds, &format!("{root}/kinds"), &mut faults);
+        overlaps(&self.parents, &format!("{root}/parents"), &mut faults);
+        overlaps(&self.area_classes, &format!("{root}/area_classes"), &mut faults);
+        for (dated, list) in [(&self.codes, "codes"), (&self.names, "names")] {
+            for (index, dated) in dated.iter().enumerate() {
                 let length = dated.value.chars().count();
                 if length == 0 || length > LONGEST || dated.value.trim() != dated.value {
                     let vi = "cần từ 1 đến 200 ký tự, không có khoảng trắng ở hai đầu";
                     let en = "needs 1 to 200 characters without spaces at the ends";
-                    faults.push(Fault::new(format!("{pointer}/{index}/value"), vi, en));
+                    faults.push(Fault::new(format!("{root}/{list}/{index}/value"), vi, en));
                 }
             }
         }
+        for (index, class) in self.area_classes.iter().enumerate() {
+            let fits = |kind: &Dated<UnitKind>| class.value.is_for(kind.value);
+            let at_once = |kind: &Dated<UnitKind>| {
+                kind.from <= class.to.unwrap_or(NaiveDate::MAX) && class.from <= kind.to.unwrap_or(NaiveDate::MAX)
+            };
+            if !self.kinds.iter().filter(|kind| at_once(kind)).all(fits) {
+                let vi = "loại đơn vị này không có phân định khu vực ấy";
+                faults.push(Fault::new(
+                    format!("{root}/area_classes/{index}"),
+                    vi,
+                    "is no class of a unit of this kind",
+                ));
+            }
+        }
         if self.exists_to.is_some_and(|to| to < self.exists_from) {
-            faults.push(Fault::new("/exists_to", "trước ngày bắt đầu", "is before the first day"));
+            faults.push(Fault::new(format!("{root}/exists_to"), "trước ngày bắt đầu", "is before the first day"));
         }
         if faults.is_empty() { Ok(()) } else { Err(Error::new(crate::error::Code::InvalidValue).with(faults)) }
     }
@@ -338,11 +368,11 @@ mod tests {
     #[test]
     fn periods_are_in_order_and_do_not_overlap() {
         let mut unit = draft();
-        assert!(unit.check().is_ok());
+        assert!(unit.check("/unit").is_ok());
         unit.names.push(Dated::new("Bản Khác".into(), day("2022-01-01"), None));
-        assert!(unit.check().is_err(), "the first name never ends");
+        assert!(unit.check("/unit").is_err(), "the first name never ends");
         unit.names[0].to = Some(day("2021-12-31"));
-        assert!(unit.check().is_ok());
+        assert!(unit.check("/unit").is_ok());
         assert_eq!(at(&unit.names, day("2021-12-31")).map(String::as_str), Some("Bản Mẫu"));
         assert_eq!(at(&unit.names, day("2022-01-01")).map(String::as_str), Some("Bản Khác"));
         assert_eq!(at(&unit.names, day("2020-12-31")), None);

@@ -65,7 +65,7 @@ pub async fn resolve_unit(
         return Err(Error::at(Code::AmbiguousUnit, fault(attribute, on)).member("candidates", candidates));
     }
     let row = store::find(reader.conn(), first).await?.ok_or(Code::NotFound)?;
-    found(&request, row.version, &UnitView::new(&row, on.unwrap_or(today), &permit.caller)?)
+    found(&request, row.version, &UnitView::new(&row, on, &permit.caller)?)
 }
 
 fn fault(attribute: &str, on: Option<NaiveDate>) -> Fault {

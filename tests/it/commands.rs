@@ -70,10 +70,13 @@ async fn several_migrate_at_once_and_serve_waits_for_them(engine: Engine) {
     assert_eq!((&problem["code"], problem["trace_id"].as_str().unwrap().len()), (&serde_json::json!("busy"), 32));
     refuses(&address, "POST", "/livez", 405, "GET, HEAD").await;
     let migrations: Vec<_> = (0..4).map(|_| thidua(&database.url).arg("migrate").spawn().unwrap()).collect();
+    let mut ran = 0;
     for migration in migrations {
         let output = migration.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
+        ran += i32::from(!text(&output).starts_with("0 migrations"));
     }
+    assert_eq!(ran, 1, "one of them did the work, and says so");
     becomes(&address, "/readyz", 200).await;
     assert_eq!(status(&address, "/v1/units").await, Some(401));
     let scraped = reqwest::get(format!("http://{metrics}/metrics")).await.unwrap();
@@ -112,6 +115,11 @@ fn serve_refuses_demo_keys_and_empty_names() {
     let refused = run(ISSUER);
     assert!(!refused.status.success() && text(&refused).contains("demo keys"), "{}", text(&refused));
     assert!(!run("").status.success());
+    let refused = run("https://demo.thidua.invalid");
+    assert!(!refused.status.success() && text(&refused).contains("demonstration"), "{}", text(&refused));
+    // The keys are looked at after the names.
+    let refused = run("iss");
+    assert!(!refused.status.success() && text(&refused).contains("THIDUA_ISSUER"), "{}", text(&refused));
 }
 
 #[test]
@@ -164,7 +172,16 @@ async fn what_needs_tables_says_that_migrations_wait(engine: Engine) {
         vec!["grant", "--issuer", ISSUER, "--subject", "root", "--role", "administrator"],
         vec!["log", "rebuild", "--check"],
     ] {
+        if let Some(file) = database.url.strip_prefix("sqlite://") {
+            let told = text(&thidua(&database.url).args(&command).output().unwrap());
+            assert!(told.contains("there is no such database") && !told.contains("internal"), "{told}");
+            assert!(!std::path::Path::new(file).exists(), "looking makes no database");
+            std::fs::write(file, "").unwrap();
+        }
         let output = thidua(&database.url).args(&command).output().unwrap();
+        if let Some(file) = database.url.strip_prefix("sqlite://") {
+            std::fs::remove_file(file).unwrap();
+        }
         let told = text(&output);
         assert!(!output.status.success() && told.contains("migrations wait; run `thidua migrate` first"), "{told}");
         assert!(!told.contains("no such table") && !told.contains("does not exist"), "{told}");

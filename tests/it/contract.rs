@@ -17,8 +17,10 @@ fn every_operation_has_examples_that_obey_their_schemas() {
         });
         let responses = operation.document["responses"].as_object().unwrap().iter();
         let successes = responses.filter(|(status, _)| status.starts_with('2'));
-        let contents = successes.flat_map(|(_, response)| response["content"].as_object().unwrap().values());
-        let answers = contents.map(|content| ("the answer", &content["schema"], &content["example"]));
+        let contents = successes.flat_map(|(_, response)| response["content"].as_object().unwrap());
+        // JSON has no example of bytes.
+        let contents = contents.filter(|(media_type, _)| *media_type != "application/octet-stream");
+        let answers = contents.map(|(_, content)| ("the answer", &content["schema"], &content["example"]));
         for (what, schema, example) in answers.chain(request) {
             let faults = contract.faults(schema, example);
             wrong.extend(faults.into_iter().map(|fault| format!("{} {what}: {fault}", operation.id)));

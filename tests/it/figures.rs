@@ -9,10 +9,13 @@ use uuid::Uuid;
 use crate::both_engines;
 use crate::support::Person;
 
+/// Stands over everybody, on every day.
+const PROVINCE: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
+
 fn figure(unit: Uuid, year: i32, poor: i64, near_poor: Option<i64>) -> Value {
     json!({ "unit": unit, "year": year, "poverty_standard": "2022-2025",
         "counts": { "poor_households": poor, "near_poor_households": near_poor, "decision_number": "15/QĐ-UBND",
-            "note": "Ghi chú của bà Lò Thị Ở" } })
+            "recognised_by": PROVINCE, "note": "Ghi chú của bà Lò Thị Ở" } })
 }
 
 async fn confirmed(reporter: &Person<'_>, officer: &Person<'_>, body: &Value) {
@@ -31,7 +34,9 @@ both_engines! {
         let made = reporter.create("/v1/figures", &figure(world.units.village_a, 2023, 40, None)).await.is(201);
         assert_eq!(made.json()["allowed_actions"], json!(["amend", "withdraw"]));
         let path = made.header("location").unwrap().to_owned();
-        let amended = json!({ "counts": { "poor_households": 41, "near_poor_households": 20 } });
+        let counts = |poor: i64, near_poor: i64| json!({ "poor_households": poor, "near_poor_households": near_poor,
+            "recognised_by": world.units.commune_a, "decision_number": "15/QĐ-UBND" });
+        let amended = json!({ "counts": counts(41, 20) });
         let amended = reporter.change(&format!("{path}:amend"), &made.etag(), &amended).await.is(200);
         reporter.change(&format!("{path}:confirm"), &amended.etag(), &json!({})).await.problem(403, "forbidden");
         let seen = officer.get(&path).await.is(200);
@@ -43,13 +48,13 @@ both_engines! {
         let locked = json!({ "counts": { "poor_households": 1 } });
         let refused = reporter.change(&format!("{path}:amend"), &confirmed.etag(), &locked).await;
         assert_eq!(refused.problem(409, "invalid_transition").json()["allowed_actions"], json!([]));
-        let correction = json!({ "counts": { "poor_households": 39, "near_poor_households": 20 }, "reason": "Rà soát lại" });
+        let correction = json!({ "counts": counts(39, 20), "reason": "Rà soát lại" });
         let corrected = officer.change(&format!("{path}:correct"), &confirmed.etag(), &correction).await.is(200);
         assert_eq!(corrected.json()["counts"]["poor_households"], 39);
         assert_eq!(corrected.json()["confirmed_by"], json!(officer.account));
         // Whoever corrects answers for the counts from then on.
         let other = world.person(Role::LabourOffice, Some(world.units.province)).await;
-        let correction = json!({ "counts": { "poor_households": 38 }, "reason": "Rà soát lại" });
+        let correction = json!({ "counts": counts(38, 20), "reason": "Rà soát lại" });
         let again = other.change(&format!("{path}:correct"), &corrected.etag(), &correction).await.is(200);
         assert_eq!(again.json()["confirmed_by"], json!(other.account));
 
@@ -120,6 +125,10 @@ both_engines! {
             (json!("2023-12-20"), Uuid::nil()),
             // It began in July 2025.
             (json!("2023-12-20"), world.units.commune_n),
+            // Neither over these households: the village itself, another commune, an enterprise.
+            (json!(null), world.units.village_a),
+            (json!(null), world.units.commune_b),
+            (json!("2023-12-20"), world.units.enterprise),
         ] {
             body = figure(world.units.village_a, 2023, 1, None);
             body["counts"] = json!({ "poor_households": 1, "recognised_by": recognised_by, "decided_on": decided_on });
@@ -242,6 +251,56 @@ both_engines! {
         let mut codes: Vec<u16> = made.iter().map(|answer| answer.status).collect();
         codes.sort_unstable();
         assert_eq!(codes, [201, 409, 409, 409, 409, 409]);
+    }
+
+    async fn nothing_is_confirmed_that_nobody_recognised(world: World) {
+        let commune = world.units.commune_a;
+        let reporter = world.person(Role::UnitReporter, Some(commune)).await;
+        let officer = world.person(Role::LabourOffice, Some(world.units.district)).await;
+        let body = json!({ "unit": commune, "year": 2023, "poverty_standard": "2022-2025", "counts": { "poor_households": 5 } });
+        let mut made = reporter.create("/v1/figures", &body).await.is(201);
+        let path = made.header("location").unwrap().to_owned();
+        assert_eq!(officer.get(&path).await.json()["allowed_actions"], json!([]), "nothing to confirm yet");
+        let pointers = |refused: crate::support::Answer| -> Vec<String> {
+            let errors = refused.problem(422, "invalid_value").json()["errors"].clone();
+            errors.as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+        };
+        let (by, number) = ("/counts/recognised_by", "/counts/decision_number");
+        for (counts, missing) in [
+            (json!({ "poor_households": 6 }), &[by, number][..]),
+            (json!({ "poor_households": 6, "recognised_by": commune }), &[number]),
+            (json!({ "poor_households": 6, "decision_number": "15/QĐ-UBND" }), &[by]),
+            (json!({ "poor_households": 6, "recognised_by": commune, "decision_number": "15/QĐ-UBND" }), &[]),
+        ] {
+            made = reporter.change(&format!("{path}:amend"), &made.etag(), &json!({ "counts": counts })).await.is(200);
+            let confirmed = officer.change(&format!("{path}:confirm"), &made.etag(), &json!({})).await;
+            if missing.is_empty() {
+                made = confirmed.is(200);
+            } else {
+                assert_eq!(pointers(confirmed), missing, "{counts}");
+            }
+        }
+        let correction = json!({ "counts": { "poor_households": 7 }, "reason": "Rà soát lại" });
+        assert_eq!(pointers(officer.change(&format!("{path}:correct"), &made.etag(), &correction).await), [by, number]);
+        assert_eq!(officer.get(&path).await.is(200).json()["counts"]["poor_households"], 6);
+    }
+
+    async fn the_count_before_the_campaign_is_the_unit_s_own(world: World) {
+        let units = world.units;
+        let reporter = world.person(Role::UnitReporter, Some(units.province)).await;
+        let officer = world.person(Role::LabourOffice, Some(units.province)).await;
+        // The units of the world are known since 2021 and follow nobody: their lists at the end of 2020 are the base.
+        for unit in [units.village_a, units.commune_a] {
+            let mut body = figure(unit, 2020, 60, Some(5));
+            body["poverty_standard"] = json!("2016-2020");
+            confirmed(&reporter, &officer, &body).await;
+            let path = format!("/v1/figures:total?unit={unit}&year=2020&poverty_standard=2016-2020");
+            let total = officer.get(&path).await.is(200).json();
+            assert_eq!((&total["poor_households"]["status"], &total["poor_households"]["households"]), (&json!("known"), &json!(60)));
+        }
+        let auditor = world.person(Role::Auditor, None).await;
+        let nobody = format!("/v1/figures:total?unit={}&year=2021&poverty_standard=2022-2025", Uuid::nil());
+        auditor.get(&nobody).await.problem(404, "not_found");
     }
 
     async fn a_figure_for_a_year_before_its_unit_replaces_nothing(world: World) {

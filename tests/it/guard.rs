@@ -318,6 +318,7 @@ both_engines! {
             "UPDATE audit_head SET size = size - 1",
             "UPDATE audit_head SET size = size + 1000000",
             "INSERT INTO audit_quarantine (event_id, found_at, leaf, leaf_hash) SELECT id, 0, 'x', tip FROM unit",
+            "UPDATE audit_head SET frontier = (SELECT tip FROM unit LIMIT 1)",
             "DELETE FROM audit_head",
             "INSERT INTO audit_event SELECT seq + 1000, event_id, stream_type, stream_id, stream_ver, event_type, actor_id, \
              unit_id, scope_id, corr_id, at, day, sealed_at, leaf FROM audit_event",
@@ -328,7 +329,7 @@ both_engines! {
         let engine_only: &[&str] = match world.database.engine {
             Engine::Sqlite => &[
                 "INSERT OR REPLACE INTO audit_event SELECT * FROM audit_event WHERE seq = 0",
-                "INSERT OR REPLACE INTO audit_head VALUES (1, 0)",
+                "INSERT OR REPLACE INTO audit_head VALUES (1, 0, x'')",
                 "INSERT OR REPLACE INTO unit SELECT * FROM unit LIMIT 1",
                 "INSERT OR REPLACE INTO document SELECT 'x', 'y', 'z', 0 UNION ALL SELECT 'x', 'y', 'zz', 0",
             ],

@@ -1,6 +1,6 @@
 //! What one request, one caller and one address may ask for, and what whoever asks for more is told.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -40,6 +40,24 @@ fn raw(world: &World, parts: &[&[u8]]) -> String {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Sends a byte now and then, whatever is answered, until the other side closes; the answer.
+fn trickle(host: &str, head: &str) -> String {
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let (mut answer, mut part) = (Vec::new(), [0; 4096]);
+    for _ in 0..600 {
+        let sent = stream.write_all(b"1\r\n \r\n");
+        match stream.read(&mut part) {
+            Ok(0) => return String::from_utf8(answer).unwrap(),
+            Ok(read) => answer.extend_from_slice(&part[..read]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) && sent.is_ok() => {}
+            Err(_) => return String::from_utf8(answer).unwrap(),
+        }
+    }
+    panic!("still open after 30 seconds: {}", String::from_utf8_lossy(&answer));
 }
 
 both_engines! {
@@ -96,6 +114,26 @@ both_engines! {
         let answer = answer.await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"), "{answer}");
         assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+        server.stop(false).await;
+    }
+
+    async fn whoever_goes_on_sending_is_not_read_for_ever(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let limits = Limits { body: Duration::from_millis(300), ..Limits::default() };
+        let (base, server) = world.beside(limits).await;
+        let host = base.trim_start_matches("http://").to_owned();
+        let head = |authorization: String| format!(
+            "POST /v1/grants HTTP/1.1\r\nhost: {host}\r\n{authorization}idempotency-key: k\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        for (head, status) in [
+            (head(format!("authorization: {}\r\n", bearer(&administrator))), "408"),
+            (head(String::new()), "401"),
+        ] {
+            let host = host.clone();
+            let answer = actix_web::rt::task::spawn_blocking(move || trickle(&host, &head)).await.unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+            assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+        }
         server.stop(false).await;
     }
 

@@ -1,20 +1,25 @@
 //! The log: dense positions, followers that miss nothing, tables that are what the log says.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::{join_all, join3};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 use thidua::auth::Role;
+use thidua::clock::Stopwatch;
 use thidua::commands::grant::console;
 use thidua::db::{Outcome, WriteTx};
 use thidua::error::Code;
 use thidua::id::new_id;
 use thidua::log::rebuild;
 use thidua::units::{UnitKind, store};
+use uuid::Uuid;
 
 use crate::both_engines;
-use crate::support::{World, unit};
+use crate::support::watch::{LONGEST, watch};
+use crate::support::{Engine, Person, World, unit};
 
 pub async fn rebuild_of(world: &World) -> rebuild::Report {
     let directory = tempfile::tempdir().unwrap();
@@ -25,20 +30,122 @@ pub async fn rebuild_of(world: &World) -> rebuild::Report {
     report
 }
 
-/// Positions and event ids from `after` to the end of the log.
-async fn follow(world: &World, token_of: &crate::support::Person<'_>, mut after: i64) -> Vec<(i64, String)> {
-    let _ = world;
+/// An event as a follower sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    position: i64,
+    event: Uuid,
+    record: Uuid,
+    version: i64,
+}
+
+/// The events from `after` to the end of the log.
+async fn follow(reader: &Person<'_>, mut after: i64) -> Vec<Seen> {
     let mut seen = Vec::new();
+    let mut patience = 100;
     loop {
-        let page = token_of.get(&format!("/v1/events?limit=200&after={after}")).await.is(200).json();
+        let page = reader.get(&format!("/v1/events?limit=200&after={after}")).await;
+        if page.status == 503 && patience > 0 {
+            // Its connection was killed.
+            patience -= 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        }
+        let page = page.is(200).json();
+        let id = |value: &serde_json::Value| value.as_str().unwrap().parse().unwrap();
         for event in page["items"].as_array().unwrap() {
             after = event["position"].as_i64().unwrap();
-            seen.push((after, event["id"].as_str().unwrap().to_owned()));
+            let (record, version) = (id(&event["record"]["id"]), event["record"]["version"].as_i64().unwrap());
+            seen.push(Seen { position: after, event: id(&event["id"]), record, version });
         }
         if page["caught_up"].as_bool().unwrap() {
             return seen;
         }
     }
+}
+
+/// What writers do while the log is followed.
+#[derive(Clone, Copy)]
+struct Load {
+    writers: u64,
+    rounds: u64,
+    /// Of so many transactions one stalls, for so long.
+    one_in: u64,
+    stall: Duration,
+    /// Connections to PostgreSQL are killed.
+    kills: bool,
+}
+
+impl Load {
+    /// Small here; about `THIDUA_FOLLOWED_EVENTS` by 32 writers if that is set.
+    fn chosen() -> Self {
+        let events: Option<u64> = std::env::var("THIDUA_FOLLOWED_EVENTS").ok().and_then(|number| number.parse().ok());
+        let Some(events) = events else {
+            return Self { writers: 16, rounds: 12, one_in: 10, stall: Duration::from_millis(60), kills: false };
+        };
+        watch(LONGEST + Duration::from_millis(20) * u32::try_from(events).unwrap());
+        // Ten rounds leave fifteen events.
+        let (writers, rounds) = (32, events.div_ceil(48));
+        Self { writers, rounds, one_in: 250, stall: Duration::from_millis(300), kills: true }
+    }
+}
+
+/// What became of the writes.
+#[derive(Default)]
+struct Ledger {
+    acknowledged: Vec<Uuid>,
+    /// Rolled back, for sure.
+    given_up: Vec<Uuid>,
+    /// Its connection was killed: nobody knows.
+    unknown: usize,
+}
+
+async fn write(world: &World, load: Load, writer: u64) -> Ledger {
+    let mut ledger = Ledger::default();
+    for round in 0..load.rounds {
+        let (id, number) = (new_id(), writer * 7 + round * 3);
+        let fate = number % 10;
+        let draft = unit("Bản", UnitKind::Village, None);
+        let context = console();
+        let result = world.db.record(&context, async |tx: &WriteTx<'_>| {
+            store::register(tx, id, &draft).await?;
+            if number % load.one_in == 0 {
+                // A stall: later writers commit first.
+                tokio::time::sleep(load.stall).await;
+            }
+            match fate {
+                0 => return Ok(Outcome::Changed(())),
+                1 => return Ok(Outcome::Unchanged(())),
+                5 => return Err(Code::Conflict.into()),
+                _ => {}
+            }
+            let old = store::locked(tx, id).await?;
+            store::amend(tx, &old, &draft_named("Bản Sửa"), thidua::db::Event::new("unit.amended")).await?;
+            Ok(Outcome::Changed(()))
+        });
+        match result.await {
+            _ if fate == 1 || fate == 5 => ledger.given_up.push(id),
+            Ok(()) => ledger.acknowledged.push(id),
+            Err(error) => {
+                assert!(load.kills, "{error}");
+                ledger.unknown += 1;
+            }
+        }
+    }
+    ledger
+}
+
+/// Kills a connection of the service twice a second, whatever it is doing, until it is over.
+async fn kill(world: &World, over: &AtomicBool) -> u64 {
+    let raw = world.database.raw().await;
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
+               AND application_name = 'thidua' ORDER BY random() LIMIT 1";
+    let mut killed = 0;
+    while !over.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        killed += raw.execute_unprepared(sql).await.unwrap().rows_affected();
+    }
+    killed
 }
 
 both_engines! {
@@ -63,64 +170,62 @@ both_engines! {
         assert!(report.differences.iter().any(|line| line.contains("label differs")), "{report:?}");
     }
 
-    async fn a_follower_under_sixteen_writers_misses_repeats_and_reorders_nothing(world: World) {
-        let auditor = world.person(Role::Auditor, None).await;
-        let stop = std::sync::atomic::AtomicBool::new(false);
-        let start = follow(world, &auditor, -1).await.last().unwrap().0;
+    async fn a_follower_under_many_writers_misses_repeats_and_reorders_nothing(world: World) {
+        let (load, auditor, began) = (Load::chosen(), world.person(Role::Auditor, None).await, Stopwatch::start());
+        let (stop, over) = (AtomicBool::new(false), AtomicBool::new(false));
+        let start = follow(&auditor, -1).await.last().unwrap().position;
         let writers = async {
-            let writers = (0..16_u64).map(|n| async move {
-                let mut acknowledged = Vec::new();
-                for round in 0..12_u64 {
-                    let (id, fate) = (new_id(), (n * 7 + round * 3) % 10);
-                    let draft = unit("Bản", UnitKind::Village, None);
-                    let result = world.db.record(&console(), async |tx: &WriteTx<'_>| {
-                        store::register(tx, id, &draft).await?;
-                        if fate == 0 {
-                            // A stall: later writers commit first.
-                            tokio::time::sleep(Duration::from_millis(60)).await;
-                        }
-                        if fate < 2 || fate == 5 {
-                            return if fate == 1 { Ok(Outcome::Unchanged(())) } else if fate == 5 { Err(Code::Conflict.into()) } else { Ok(Outcome::Changed(())) };
-                        }
-                        let old = store::locked(tx, id).await?;
-                        store::amend(tx, &old, &draft_named("Bản Sửa"), thidua::db::Event::new("unit.amended")).await?;
-                        Ok(Outcome::Changed(()))
-                    }).await;
-                    if result.is_ok() && fate != 1 {
-                        acknowledged.push(id);
-                    }
-                }
-                acknowledged
-            });
-            let acknowledged = futures_util::future::join_all(writers).await.concat();
-            stop.store(true, std::sync::atomic::Ordering::Relaxed);
-            acknowledged
+            let ledgers = join_all((0..load.writers).map(|writer| write(world, load, writer))).await;
+            over.store(true, Ordering::Relaxed);
+            stop.store(true, Ordering::Relaxed);
+            ledgers
         };
         let follower = async {
             let (mut seen, mut after) = (Vec::new(), start);
             loop {
-                let last = stop.load(std::sync::atomic::Ordering::Relaxed);
-                let more = follow(world, &auditor, after).await;
-                after = more.last().map_or(after, |(position, _)| *position);
+                let last = stop.load(Ordering::Relaxed);
+                let more = follow(&auditor, after).await;
+                after = more.last().map_or(after, |seen| seen.position);
                 seen.extend(more);
                 if last {
                     return seen;
                 }
             }
         };
-        let (acknowledged, seen) = futures_util::future::join(writers, follower).await;
-        let positions: Vec<i64> = seen.iter().map(|(position, _)| *position).collect();
+        let killer = async {
+            if load.kills && world.database.engine == Engine::Postgres { kill(world, &over).await } else { 0 }
+        };
+        let (ledgers, seen, killed) = join3(writers, follower, killer).await;
+        let positions: Vec<i64> = seen.iter().map(|seen| seen.position).collect();
         let dense: Vec<i64> = (start + 1..=start + i64::try_from(seen.len()).unwrap()).collect();
         assert_eq!(positions, dense, "dense, in order, nothing missed or repeated");
-        assert_eq!(seen.iter().map(|(_, id)| id).collect::<HashSet<_>>().len(), seen.len(), "no event twice");
-        let all = follow(world, &auditor, start).await;
-        assert_eq!(all, seen, "a later reader sees the same");
-        for id in &acknowledged {
-            let history = auditor.get(&format!("/v1/units/{id}/events")).await.is(200).json();
-            let versions: Vec<i64> = history["items"].as_array().unwrap().iter().map(|e| e["record"]["version"].as_i64().unwrap()).collect();
-            assert_eq!(versions, (1..=i64::try_from(versions.len()).unwrap()).collect::<Vec<_>>(), "a record's events keep their order");
+        assert_eq!(seen.iter().map(|seen| seen.event).collect::<HashSet<_>>().len(), seen.len(), "no event twice");
+        assert_eq!(follow(&auditor, start).await, seen, "a later reader sees the same");
+        let mut versions: HashMap<Uuid, i64> = HashMap::new();
+        for Seen { record, version, position, .. } in &seen {
+            let before = versions.insert(*record, *version).unwrap_or(0);
+            assert_eq!(*version, before + 1, "a record's events keep their order: {record} at {position}");
         }
-        assert!(acknowledged.len() > 100, "the writers wrote");
+        let (mut acknowledged, mut unknown) = (0, 0);
+        for ledger in &ledgers {
+            for id in &ledger.acknowledged {
+                assert!(versions.contains_key(id), "acknowledged and missed: {id}");
+            }
+            for id in &ledger.given_up {
+                assert!(!versions.contains_key(id), "rolled back and seen: {id}");
+            }
+            acknowledged += ledger.acknowledged.len();
+            unknown += ledger.unknown;
+        }
+        assert!(versions.len() >= acknowledged && versions.len() <= acknowledged + unknown, "{unknown} of unknown end");
+        assert!(acknowledged > 100, "the writers wrote");
+        if load.kills {
+            crate::support::said(&format!(
+                "followed on {:?}: {} events of {acknowledged} acknowledged transactions by {} writers, {killed} connections \
+                 killed, {unknown} of unknown end, 0 missed, doubled or reordered, {:.1?}",
+                world.database.engine, seen.len(), load.writers, began.elapsed(),
+            ));
+        }
     }
 
     async fn events_are_filtered_and_read_in_either_order(world: World) {

@@ -116,13 +116,18 @@ both_engines! {
             (Role::UnitHead, units.commune_a, units.village_b, units.commune_a, 404),
             (Role::UnitHead, units.commune_a, units.commune_a, units.village_a, 422),
             (Role::UnitHead, units.commune_a, units.commune_a, units.front, 422),
-            (Role::UnitHead, units.commune_n, units.commune_a, units.commune_n, 201),
             (Role::FrontOfficer, units.district, units.enterprise, units.district, 201),
             (Role::HomeAffairs, units.district, units.enterprise, units.district, 403),
         ] {
             let person = world.person(role, Some(at)).await;
             let answer = file(&person, &draft(unit, nominator)).await;
             assert_eq!(answer.status, status, "{role} {at} {unit} {nominator}: {}", answer.text);
+        }
+        // The unit that followed another files for it, from its first day on.
+        let head = world.person(Role::UnitHead, Some(units.commune_n)).await;
+        for (filed_on, status) in [("2025-06-30", 422), ("2025-07-01", 201)] {
+            let members = json!({ "filed_on": filed_on, "award_form": "bang_khen_tinh" });
+            file(&head, &but(draft(units.commune_a, units.commune_n), members)).await.is(status);
         }
         world.nobody().create("/v1/nominations", &draft(units.village_a, units.village_a)).await.problem(401, "unauthenticated");
     }
@@ -173,7 +178,12 @@ both_engines! {
             (json!({ "award_form": "nobel" }), 422, "/award_form"),
             (json!({ "award_form": "nobel", "path": "special" }), 422, "/award_form"),
             (json!({ "award_form": "huan_chuong_ld" }), 422, "/award_form"),
+            // Nobody confers it since the district ended; the day before that somebody did.
+            (json!({ "filed_on": "2025-07-01" }), 422, "/award_form"),
+            (json!({ "filed_on": "2025-07-01", "path": "special" }), 422, "/award_form"),
             (json!({ "nominator_unit": Uuid::nil() }), 422, "/nominator_unit"),
+            // There is no such commune yet.
+            (json!({ "nominator_unit": units.commune_n }), 422, "/nominator_unit"),
             (json!({ "filed_on": "2999-01-01" }), 422, "/filed_on"),
             (json!({ "filed_on": "2020-12-31" }), 422, "/filed_on"),
             (json!({ "achievement": "" }), 422, "/achievement"),
@@ -185,7 +195,7 @@ both_engines! {
             let answer = file(&head, &but(draft(units.village_a, units.commune_a), members.clone())).await.is(status);
             assert_eq!(answer.json()["errors"][0]["pointer"], pointer, "{members}");
         }
-        let longest = but(draft(units.village_a, units.province), json!({ "achievement": "ế".repeat(20000), "filed_on": null }));
+        let longest = but(draft(units.village_a, units.province), json!({ "achievement": "ế".repeat(20000), "filed_on": null, "award_form": "bang_khen_tinh" }));
         let made = file(&head, &longest).await.is(201);
         assert_eq!(step(&head, &made, "withdraw", json!({ "reason": "" })).await.problem(422, "invalid_value").json()["errors"][0]["pointer"], "/reason");
         assert_eq!(rebuild_of(world).await.differences, Vec::<String>::new());

@@ -117,7 +117,8 @@ async fn every_procedure_for_postgresql_is_what_happens() {
     let port = free_address().rsplit(':').next().unwrap().to_owned();
     let mut shell = cluster.shell();
     shell.env("PATH", format!("{}:{}", thidua.parent().unwrap().display(), path(cluster.programs())));
-    shell.env("ADMIN_URL", cluster.url("postgres")).env("RESTORED_PORT", port).env("RUST_LOG", "error");
+    shell.env("ADMIN_URL", cluster.url("postgres")).env("OWNER_URL", cluster.url("thidua"));
+    shell.env("RESTORED_PORT", port).env("RUST_LOG", "error");
     let here = [("/var/backups", backups.display().to_string())];
     let over = AtomicUsize::new(0);
     let load = async {

@@ -100,7 +100,9 @@ both_engines! {
         sealed(&first);
 
         let figure = demo.names.get("ban-ot-do-2025").unwrap();
-        let correction = json!({ "counts": { "poor_households": 30, "near_poor_households": 20 }, "reason": "Thử" });
+        let counts = json!({ "poor_households": 30, "near_poor_households": 20,
+            "recognised_by": demo.names.get("xa-muong-chien").unwrap().id, "decision_number": "15/QĐ-UBND" });
+        let correction = json!({ "counts": counts, "reason": "Thử" });
         let path = format!("/v1/figures/{}:correct", figure.id);
         world.somebody("labour_office").change(&path, &figure.etag, &correction).await.is(200);
         let newest = person.post(PATH, &body).await.is(200);

@@ -31,8 +31,10 @@ async fn types(administrator: &Person<'_>, path: &str) -> Vec<String> {
 async fn count(world: &World, unit: Uuid, poor: i64) {
     let reporter = world.person(Role::UnitReporter, Some(unit)).await;
     let officer = world.person(Role::LabourOffice, Some(unit)).await;
-    let body =
-        json!({ "unit": unit, "year": 2021, "poverty_standard": "2022-2025", "counts": { "poor_households": poor } });
+    let is_village = [world.units.village_a, world.units.village_b].contains(&unit);
+    let over = if is_village { world.units.province } else { unit };
+    let body = json!({ "unit": unit, "year": 2021, "poverty_standard": "2022-2025",
+        "counts": { "poor_households": poor, "recognised_by": over, "decision_number": "15/QĐ-UBND" } });
     let made = reporter.create("/v1/figures", &body).await.is(201);
     officer.change(&format!("/v1/figures/{}:confirm", made.id()), &made.etag(), &json!({})).await.is(200);
 }

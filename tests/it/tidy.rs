@@ -42,6 +42,8 @@ fn is_pure(name: &str) -> bool {
         || name.starts_with("src/recommendations/rules/")
         || (name.starts_with("src/campaigns/")
             && !["/store.rs", "/http.rs", "/load.rs"].iter().any(|end| name.ends_with(end)))
+        || name.starts_with("src/log/proof/")
+        || name.starts_with("src/findings/questions/")
         || ["closure", "fit", "lineage", "succession"].iter().any(|page| name == format!("src/units/{page}.rs"))
         || ["src/db/event.rs", "src/auth/policy.rs", "src/log/fold.rs", "src/figures/total.rs"].contains(&name)
 }

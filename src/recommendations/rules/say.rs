@@ -224,6 +224,9 @@ fn reduction(seen: &Seen, language: Language) -> String {
     let more_than = decimal(*more_than, language);
     let percent = percent.as_ref().map_or(String::new(), |p| format!(" ({}%)", point(p, language)));
     match language {
+        Vi if percent.starts_with(" (-") => {
+            format!("Tăng từ {base} ({from}) lên {current}{unit} ({to}); phải giảm trên {more_than}%")
+        }
         Vi => format!("Giảm từ {base} ({from}) xuống {current}{unit} ({to}){percent}; phải giảm trên {more_than}%"),
         En => format!("From {base} ({from}) to {current}{unit} ({to}){percent}; must fall by more than {more_than}%"),
     }

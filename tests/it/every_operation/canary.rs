@@ -18,7 +18,7 @@ use super::{Case, cases};
 use crate::both_engines;
 use crate::support::contract::{Contract, Documented, put};
 use crate::support::http::send;
-use crate::support::{AUDIENCE, Answer, ISSUER, Running, World, free_address};
+use crate::support::{AUDIENCE, Answer, ISSUER, Running, World, free_address, log_key};
 
 /// Texts that are nobody's, and that therefore stand in events: names of places and of organisations, and what the issuer
 /// of tokens calls a session.
@@ -41,6 +41,9 @@ impl Watched {
         command.args(["serve", "--listen", &listen, "--metrics-listen", &metrics]);
         command.env("THIDUA_DATABASE_URL", &world.database.url).env("RUST_LOG", "trace");
         command.env("THIDUA_JWKS_FILE", directory.path().join("jwks"));
+        std::fs::write(directory.path().join("log.key"), log_key().to_skey().unwrap()).unwrap();
+        command.env("THIDUA_LOG_KEY_FILE", directory.path().join("log.key"));
+        command.env("THIDUA_LOG_ANCHOR_FILE", directory.path().join("anchor"));
         command.env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE);
         command.env("THIDUA_RATE_PER_ADDRESS", "0").env("THIDUA_RATE_PER_CALLER", "0");
         let log = File::create(directory.path().join("log")).unwrap();

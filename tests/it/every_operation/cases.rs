@@ -74,7 +74,36 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
         "revoke_tokens" => {
             administered("/v1/revocations".into(), None, json!({ "sid": "phien-mau-3", "reason": "Mất máy tính" }))
         }
+        "list_erasures" => {
+            erasure(world).await;
+            audited("/v1/erasures")
+        }
+        "get_erasure" => audited(format!("/v1/erasures/{}", erasure(world).await)),
+        "list_erasure_events" => audited(format!("/v1/erasures/{}/events", erasure(world).await)),
+        "erase_subject" => administered("/v1/erasures".into(), None, erasing(&revocation(world).await)),
+        "get_event_disclosures" => {
+            let auditor = world.person(Role::Auditor, None).await;
+            revocation(world).await;
+            let page = auditor.get("/v1/events?type=token.revoked&order=desc&limit=1").await.is(200).json();
+            let event = page["items"][0]["id"].as_str().unwrap();
+            audited(format!("/v1/events/{event}/disclosures?purpose=audit"))
+        }
         "list_events" => audited("/v1/events"),
+        "list_findings" => {
+            // Its commune ended in 2025.
+            world.person(Role::CommuneCommittee, Some(units.commune_a)).await;
+            audited("/v1/findings?question=grant_outlives_unit")
+        }
+        "stream_events" => audited("/v1/events/stream?limit=1"),
+        "get_log_entries" => {
+            world.shared.signer.as_ref().unwrap().covering(1).await.unwrap();
+            audited("/v1/log/tile/entries/000.p/1")
+        }
+        "get_event_proof" => {
+            let auditor = world.person(Role::Auditor, None).await;
+            let page = auditor.get("/v1/events?limit=1").await.is(200).json();
+            audited(format!("/v1/events/{}/proof", page["items"][0]["id"].as_str().unwrap()))
+        }
         "get_metrics" => audited("/metrics"),
         "list_campaigns" => {
             campaign(world).await;
@@ -134,6 +163,9 @@ async fn in_rooms(world: &World, id: &str) -> Option<Case> {
     if let Some(case) = figures(world, id).await {
         return Some(case);
     }
+    if let Some(case) = super::log::case(world, id).await {
+        return Some(case);
+    }
     if let Some(case) = super::attestations::case(world, id).await {
         return Some(case);
     }
@@ -163,12 +195,23 @@ async fn revocation(world: &World) -> String {
     administrator.create("/v1/revocations", &body).await.is(201).id()
 }
 
+/// What asks to erase the reason of a revocation.
+fn erasing(revocation: &str) -> Value {
+    json!({ "subject": { "type": "revocation", "id": revocation }, "legal_basis": "purpose_ended", "reason": "Đã xử lý xong" })
+}
+
+async fn erasure(world: &World) -> String {
+    let administrator = world.person(Role::Administrator, None).await;
+    let body = erasing(&revocation(world).await);
+    administrator.create("/v1/erasures", &body).await.is(201).id()
+}
+
 /// A figure of village A or its commune, each year once.
 async fn figure(world: &World, unit: Uuid, year: i32, confirmed: bool) -> (String, String) {
     figure_under(world, "2022-2025", unit, year, confirmed).await
 }
 
-async fn figure_under(
+pub async fn figure_under(
     world: &World,
     poverty_standard: &str,
     unit: Uuid,
@@ -177,7 +220,7 @@ async fn figure_under(
 ) -> (String, String) {
     let reporter = world.person(Role::CommuneCommittee, Some(world.units.commune_a)).await;
     let body = json!({ "unit": unit, "year": year, "poverty_standard": poverty_standard,
-        "counts": { "poor_households": 1 } });
+        "counts": { "poor_households": 1, "recognised_by": world.units.commune_a, "decision_number": "15/QĐ-UBND" } });
     let made = reporter.create("/v1/figures", &body).await.is(201);
     if !confirmed {
         return (made.id(), made.etag());
@@ -206,7 +249,7 @@ async fn figures(world: &World, id: &str) -> Option<Case> {
         etag: Some(etag),
         body,
     };
-    let counts = json!({ "poor_households": 2 });
+    let counts = json!({ "poor_households": 2, "recognised_by": units.commune_a, "decision_number": "15/QĐ-UBND" });
     Some(match id {
         "list_figures" => {
             figure(world, units.village_a, 2021, false).await;

@@ -3,8 +3,9 @@
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value, json};
-use thidua::clock::now;
+use thidua::clock::{Micros, now};
 use thidua::error::Code;
+use thidua::log::proofs::PUBLIC;
 
 use super::refused::Scene;
 use super::steady::{self, Steady};
@@ -24,8 +25,16 @@ async fn case(world: &World, operation: &Documented) -> Case {
     let mut case = match operation.id.as_str() {
         "get_liveness" => audited("/livez"),
         "get_readiness" => audited("/readyz"),
+        "get_log_checkpoint" => audited("/v1/log/checkpoint"),
+        "get_log_policy" => audited("/v1/log/policy"),
+        "get_log_keys" => audited("/v1/log/keys"),
+        "get_log_tile" => audited("/v1/log/tile/0/000.p/1"),
+        "get_log_consistency" => audited("/v1/log/consistency?from=2&to=2"),
         id => cases::case(world, id).await.unwrap_or_else(|| panic!("{id} has no case in every_operation/cases.rs")),
     };
+    if PUBLIC.contains(&operation.id.as_str()) {
+        world.shared.signer.as_ref().unwrap().covering(3).await.unwrap();
+    }
     if operation.id == "get_metrics" {
         world.nobody().get("/livez").await.is(200);
     }
@@ -33,7 +42,7 @@ async fn case(world: &World, operation: &Documented) -> Case {
     let takes = |name: &str| parameters.is_some_and(|all| all.iter().any(|one| one["name"] == name));
     // A state of today would be another one tomorrow.
     for (name, value) in [("limit", "limit=2"), ("as_of", "as_of=2025-12-31")] {
-        if takes(name) {
+        if takes(name) && !case.path.contains(&format!("{name}=")) {
             case.path.push(if case.path.contains('?') { '&' } else { '?' });
             case.path.push_str(value);
         }
@@ -55,25 +64,28 @@ fn cut(value: &mut Value) {
     }
 }
 
-/// The one success that the contract tells of: status, media type, headers and schema.
-fn success(operation: &Documented) -> (u16, &str, &Value) {
+/// The one success that the contract tells of: status, headers and schemas.
+fn success(operation: &Documented) -> (u16, &Value) {
     let responses = operation.document["responses"].as_object().unwrap();
     let mut successes = responses.iter().filter(|(status, _)| status.starts_with('2'));
     let (status, response) = successes.next().unwrap_or_else(|| panic!("{} has no success", operation.id));
     assert!(successes.next().is_none(), "{} has two successes", operation.id);
-    let (media_type, _) = response["content"].as_object().unwrap().iter().next().unwrap();
-    (status.parse().unwrap(), media_type, response)
+    (status.parse().unwrap(), response)
+}
+
+fn media_type(answer: &Answer) -> &str {
+    answer.header("content-type").unwrap().split(';').next().unwrap().trim()
 }
 
 /// Where the answer is not what the contract says.
 fn faults(contract: &Contract, operation: &Documented, answer: &Answer) -> Vec<String> {
-    let (status, media_type, response) = success(operation);
+    let (status, response) = success(operation);
     if answer.status != status {
         return vec![format!("status {} instead of {status}: {}", answer.status, answer.text)];
     }
-    let told = answer.header("content-type").unwrap().split(';').next().unwrap().trim();
-    if told != media_type {
-        return vec![format!("media type {told} instead of {media_type}")];
+    let media_type = media_type(answer);
+    if response["content"].get(media_type).is_none() {
+        return vec![format!("media type {media_type}, of which the contract says nothing")];
     }
     let mut faults = contract.faults(&response["content"][media_type]["schema"], &body(answer));
     for name in ["etag", "location", "link", "idempotency-replayed"] {
@@ -90,8 +102,32 @@ fn faults(contract: &Contract, operation: &Documented, answer: &Answer) -> Vec<S
 }
 
 fn body(answer: &Answer) -> Value {
-    let is_json = answer.header("content-type").unwrap().starts_with("application/json");
+    let is_json = media_type(answer).ends_with("json") && media_type(answer) != "application/x-ndjson";
     if is_json { answer.json() } else { json!(answer.text) }
+}
+
+/// The answer of another media type than that of the right call.
+async fn asked_for(world: &World, operation: &Documented, media_type: &str) -> Answer {
+    let name = format!("{} {media_type}", operation.id);
+    let case = cases::case(world, &name).await.unwrap_or_else(|| panic!("{name} has no case"));
+    let person = world.person(case.role, case.unit).await;
+    send(person.request(&operation.method, &case.path).header("Accept", media_type)).await
+}
+
+/// What of an answer is an example.
+fn example(began: Micros, answer: &Answer) -> Value {
+    let (mut example, mut steady) = (body(answer), Steady::since(began));
+    match (&mut example, media_type(answer)) {
+        // JSON has no example of bytes.
+        (_, "application/octet-stream") => return Value::Null,
+        (Value::String(text), "text/plain") => *text = steady.lines(&steady::note(text)),
+        (Value::String(text), "application/x-ndjson") => *text = steady.leaves(text),
+        (Value::String(text), "text/event-stream") => *text = steady.stream(text),
+        (Value::String(text), "text/csv") => *text = steady.table(text),
+        (Value::String(text), _) => *text = steady::metrics(text),
+        (json, _) => steady.json(json),
+    }
+    example
 }
 
 /// The example of this operation, and where the answer is not what the contract says; `None` without the engine.
@@ -108,17 +144,19 @@ async fn take(contract: &Contract, operation: &Documented, engine: Engine) -> Op
             let status = send(again).await.status;
             faults.extend((status != 304).then(|| format!("{status} for an ETag that holds")));
         }
-        let (status, media_type, _) = success(operation);
-        let mut example = body(&answer);
-        match &mut example {
-            Value::String(text) => *text = steady::metrics(text),
-            json => Steady::since(began).json(json),
-        }
+        let (status, response) = success(operation);
+        let told = media_type(&answer);
+        let mut example = example(began, &answer);
         let long = CUT.contains(&operation.id.as_str());
         if long {
             cut(&mut example);
         }
-        let example = json!({ "status": status, "media_type": media_type, "cut": long, "example": example });
+        let mut example = json!({ "status": status, "media_type": told, "cut": long, "example": example });
+        for other in response["content"].as_object().unwrap().keys().filter(|one| *one != told) {
+            let answer = asked_for(world, operation, other).await;
+            faults.extend(self::faults(contract, operation, &answer));
+            example["others"][other] = self::example(began, &answer);
+        }
         taken = Some((example, faults));
     })
     .await;

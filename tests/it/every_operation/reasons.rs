@@ -14,7 +14,7 @@ fn member(operation: &str) -> &'static str {
         "return_activity" | "return_nomination" => "return_reason",
         "revoke_attestation" => "revoke_reason",
         "end_grant" => "end_reason",
-        "revoke_tokens" => "reason",
+        "revoke_tokens" | "erase_subject" => "reason",
         _ => "change_reason",
     }
 }
@@ -39,7 +39,11 @@ async fn is_committed_to(person: &Person<'_>, path: &str, member: &str, reason: 
     let history = person.get(&format!("{path}/events?limit=200")).await.is(200);
     assert!(!history.text.contains(reason), "the reason stands in an event of {path}");
     let event = history.json()["items"].as_array().unwrap().last().cloned().unwrap();
-    let field = if member == "reason" { "revoke_reason" } else { member };
+    let field = match (member, path.starts_with("/v1/erasures/")) {
+        ("reason", true) => "erase_reason",
+        ("reason", false) => "revoke_reason",
+        (member, _) => member,
+    };
     assert!(event["changes"][field]["$c"][1].is_string() && event["reason"]["$c"].is_string(), "{path}: {event:#}");
 }
 

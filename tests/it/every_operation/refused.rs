@@ -29,7 +29,7 @@ impl<'a> Scene<'a> {
         let officer = world.person(Role::LabourOffice, Some(units.province)).await;
         let draft = |year: i32| {
             json!({ "unit": units.village_a, "year": year, "poverty_standard": "2022-2025",
-            "counts": { "poor_households": 12 } })
+            "counts": { "poor_households": 12, "recognised_by": units.commune_a, "decision_number": "15/QĐ-UBND" } })
         };
         let reported = committee.create_as(FIGURES, "a-key", &draft(2023)).await.is(201);
         let made = committee.create(FIGURES, &draft(2022)).await.is(201);

@@ -87,6 +87,7 @@ both_engines! {
         let found: Vec<_> = found.into_iter().map(|(position, what, id, version, _)| (position, what, id, version)).collect();
         assert_eq!(found, expected, "dense, in the order of commits");
         drop(service);
+        crate::faults::sealing::is_sound(&world.db).await;
         assert_eq!(crate::log::rebuild_of(world).await.differences, Vec::<String>::new());
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! Four cycles here; `THIDUA_CRASH_CYCLES=1000` for a long run.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 
 use super::load::Ledger;
+use super::sealing;
 use crate::support::program::Program;
 use crate::support::watch::{LONGEST, ended, watch};
-use crate::support::{Database, Engine};
+use crate::support::{Database, Engine, log_key, signer};
 
 const WRITERS: u32 = 8;
 
@@ -17,7 +19,16 @@ async fn killed(engine: Engine) {
     let Some(database) = Database::create(engine).await else { return };
     let cycles = std::env::var("THIDUA_CRASH_CYCLES").ok().and_then(|n| n.parse().ok()).unwrap_or(4_u32);
     watch(LONGEST + cycles * Duration::from_secs(20));
-    let program = Program::new(&database.url).await;
+    let mut program = Program::new(&database.url).await;
+    // The log is signed all the while, and what was signed is remembered.
+    let directory = tempfile::tempdir().unwrap();
+    let [key, anchor] = ["key", "anchor"].map(|name| directory.path().join(name));
+    std::fs::write(&key, log_key().to_skey().unwrap()).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for (name, file) in [("THIDUA_LOG_KEY_FILE", &key), ("THIDUA_LOG_ANCHOR_FILE", &anchor)] {
+        program.environment.push((name.into(), file.to_str().unwrap().into()));
+    }
+    let program = program;
     let ledger = Ledger::default();
     for cycle in 0..cycles {
         let mut service = program.serve().await;
@@ -49,6 +60,11 @@ async fn killed(engine: Engine) {
     let service = program.serve().await;
     ledger.holds(&program, &database.url, 0).await;
     drop(service);
+    assert!(anchor.exists(), "the log was signed");
+    let db = database.connect().await;
+    sealing::is_sound(&db).await;
+    assert_eq!(signer(&db, &anchor).await.trouble(), None);
+    db.close().await;
     database.remove().await;
 }
 

@@ -7,4 +7,5 @@ mod full;
 mod killed;
 mod load;
 mod restarted;
+mod sealing;
 mod unanswered;

@@ -9,7 +9,7 @@ use crate::support::proxy::{Break, Proxy, Whose};
 use crate::support::{Database, Engine, Person, World};
 
 /// A world that reaches its database over a line that can break.
-async fn over_a_line(body: impl AsyncFnOnce(&World, &Proxy)) {
+pub(super) async fn over_a_line(body: impl AsyncFnOnce(&World, &Proxy)) {
     let Some(mut database) = Database::create(Engine::Postgres).await else { return };
     let (proxy, direct) = (Proxy::new().await, database.url.clone());
     database.url = proxy.url(&direct);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use sea_orm::{ConnectionTrait, Database as Sea, DatabaseConnection, DbBackend, Statement};
-use thidua::db::Db;
+use thidua::db::{Db, Roles, Urls};
 use tokio::sync::OnceCell;
 
 use super::watch;
@@ -22,6 +22,8 @@ pub struct Database {
     /// Removed with the test.
     _directory: Option<tempfile::TempDir>,
     name: String,
+    /// Who serves it in place of its owner.
+    pub roles: Option<Roles>,
 }
 
 /// Where test databases can be created, if anywhere.
@@ -61,10 +63,46 @@ impl Database {
         match engine {
             Engine::Sqlite => Some(Self::sqlite().await),
             Engine::Postgres => match server() {
+                Some(server) if super::required("TEST_ROLES") => {
+                    Some(Self::postgres(server).await.served_by_roles().await)
+                }
                 Some(server) => Some(Self::postgres(server).await),
                 None => None,
             },
         }
+    }
+
+    /// PostgreSQL: with roles of its own, which go with it. `TEST_ROLES=1` does that for every test.
+    pub async fn served_by_roles(mut self) -> Self {
+        if self.roles.is_some() {
+            return self;
+        }
+        let name = |part: &str| format!("{}_{part}", self.name);
+        let roles =
+            Roles { app: name("app"), sealer: name("sealer"), auditor: name("auditor"), eraser: name("eraser") };
+        let raw = self.raw().await;
+        for role in roles.names() {
+            execute(&raw, &format!("CREATE ROLE {role} LOGIN PASSWORD 'test'")).await;
+        }
+        raw.close().await.unwrap();
+        let db = Db::connect(&self.url).await.unwrap();
+        db.migrate_for(&roles).await.unwrap();
+        db.close().await;
+        self.roles = Some(roles);
+        self
+    }
+
+    /// As whom the service connects.
+    pub fn urls(&self) -> Urls {
+        let Some(roles) = &self.roles else { return Urls::from(&self.url) };
+        let (sealer, eraser) = (self.url_of(&roles.sealer), self.url_of(&roles.eraser));
+        Urls { app: self.url_of(&roles.app), sealer: Some(sealer), eraser: Some(eraser) }
+    }
+
+    /// The URL of one of its roles.
+    pub fn url_of(&self, role: &str) -> String {
+        let (_, place) = self.url.split_once('@').unwrap();
+        format!("postgres://{role}:test@{place}")
     }
 
     async fn sqlite() -> Self {
@@ -73,7 +111,7 @@ impl Database {
         let db = Db::connect(&url).await.unwrap();
         db.migrate().await.unwrap();
         db.close().await;
-        Self { engine: Engine::Sqlite, url, _directory: Some(directory), name: String::new() }
+        Self { engine: Engine::Sqlite, url, _directory: Some(directory), name: String::new(), roles: None }
     }
 
     async fn postgres(server: &str) -> Self {
@@ -87,7 +125,7 @@ impl Database {
         execute(&admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         execute(&admin, "SELECT pg_advisory_unlock(740001)").await;
         admin.close().await.unwrap();
-        Self { engine: Engine::Postgres, url: with_database(server, &name), _directory: None, name }
+        Self { engine: Engine::Postgres, url: with_database(server, &name), _directory: None, name, roles: None }
     }
 
     /// A database without a schema.
@@ -97,7 +135,7 @@ impl Database {
             (Engine::Sqlite, _) => {
                 let directory = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", directory.path().join("test.db").display());
-                Some(Self { engine, url, _directory: Some(directory), name: String::new() })
+                Some(Self { engine, url, _directory: Some(directory), name: String::new(), roles: None })
             }
             (Engine::Postgres, None) => None,
             (Engine::Postgres, Some(server)) => {
@@ -105,13 +143,13 @@ impl Database {
                 let name = format!("thidua_test_{}", thidua::id::new_id().simple());
                 execute(&admin, &format!("CREATE DATABASE {name}")).await;
                 admin.close().await.unwrap();
-                Some(Self { engine, url: with_database(server, &name), _directory: None, name })
+                Some(Self { engine, url: with_database(server, &name), _directory: None, name, roles: None })
             }
         }
     }
 
     pub async fn connect(&self) -> Db {
-        Db::connect(&self.url).await.unwrap()
+        Db::connect(self.urls()).await.unwrap()
     }
 
     /// A connection that knows nothing of the door: what a database administrator has.
@@ -123,6 +161,9 @@ impl Database {
         if let (Engine::Postgres, Some(server)) = (self.engine, server()) {
             let admin = admin(server).await;
             execute(&admin, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await;
+            for role in self.roles.iter().flat_map(Roles::names) {
+                execute(&admin, &format!("DROP ROLE {role}")).await;
+            }
             admin.close().await.unwrap();
         }
     }

@@ -1,9 +1,11 @@
 //! A world for a test: a database of its own, a running service, people with roles.
 
+pub mod browser;
 pub mod campaign;
 pub mod clock;
 pub mod cluster;
 pub mod contract;
+pub mod corpus;
 pub mod database;
 pub mod demo;
 pub mod disk;
@@ -14,8 +16,11 @@ pub mod page;
 pub mod program;
 pub mod proxy;
 pub mod watch;
+pub mod witness;
 
 use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpServer, web};
@@ -30,6 +35,9 @@ use thidua::db::{Db, Outcome, WriteTx};
 use thidua::grants::GrantDraft;
 use thidua::http::limits::Limits;
 use thidua::http::{App, Shared};
+use thidua::log::anchor::Anchor;
+use thidua::log::proof::key::{Algorithm, SigningKey as LogKey};
+use thidua::log::signer::{self, Signer};
 use thidua::units::{Dated, SuccessionDraft, SuccessionKind, UnitDraft, UnitKind, store};
 use uuid::Uuid;
 
@@ -78,6 +86,11 @@ pub fn not_tested(what: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "{what} is not tested: {why}");
 }
 
+/// Says one line past the test harness's capture: the figures of a run.
+pub fn said(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// True if the environment says that whatever this stands for must be there.
 pub fn required(name: &str) -> bool {
     std::env::var(name).is_ok_and(|value| value == "1")
@@ -108,6 +121,24 @@ pub struct World {
     key: SigningKey,
     pub jwks: String,
     server: actix_web::dev::ServerHandle,
+    /// What was signed last is remembered in its file `anchor`.
+    pub anchor: tempfile::TempDir,
+}
+
+/// The name of a test's log.
+pub const ORIGIN: &str = "test.thidua.invalid/log";
+
+/// The key of every test's log.
+pub fn log_key() -> LogKey {
+    LogKey::from_seed(ORIGIN, Algorithm::Ed25519, &[7; 32]).unwrap()
+}
+
+/// Signs the log of this database.
+pub async fn signer(db: &Db, anchor: &Path) -> Arc<Signer> {
+    let keys = signer::Keys::new(vec![log_key()], Anchor::at(anchor), None).unwrap();
+    let signer = Arc::new(Signer::new(db.clone(), keys));
+    signer.start().await.unwrap();
+    signer
 }
 
 /// The units that every world has: a district whose communes A and B became N on 1 July 2025.
@@ -133,7 +164,10 @@ impl World {
         let new = SigningKey::generate().unwrap();
         let key = SigningKey::from_pem(new.private_pem.expose(), &new.kid).unwrap();
         let verifier = verifier(Keys::from_jwks(&new.jwks).unwrap());
-        let shared = web::Data::new(Shared::new(db.clone(), verifier, Limits::default(), None).await.unwrap());
+        let shared = Shared::new(db.clone(), verifier, Limits::default(), None).await.unwrap();
+        let anchor = tempfile::tempdir().unwrap();
+        let signer = signer(&db, &anchor.path().join("anchor")).await;
+        let shared = web::Data::new(shared.signed_by(signer));
         db.start_sealer();
         let (base, handle) = serve(&shared);
         // Shorter than the server keeps a connection that nobody uses: a request never meets its closing.
@@ -141,14 +175,14 @@ impl World {
         let client =
             reqwest::Client::builder().timeout(Duration::from_secs(30)).pool_idle_timeout(idle).build().unwrap();
         let units = units(&db).await;
-        Self { db, database, base, client, units, shared, key, jwks: new.jwks, server: handle }
+        Self { db, database, base, client, units, shared, key, jwks: new.jwks, server: handle, anchor }
     }
 
     /// Another service around the same database, with limits of its own: its address.
     pub async fn beside(&self, limits: Limits) -> (String, actix_web::dev::ServerHandle) {
         let verifier = verifier(Keys::from_jwks(&self.jwks).unwrap());
         let shared = Shared::new(self.db.clone(), verifier, limits, None).await.unwrap();
-        serve(&web::Data::new(shared))
+        serve(&web::Data::new(shared.signed_by(self.shared.signer.clone().unwrap())))
     }
 
     pub async fn end(self) {
@@ -180,13 +214,18 @@ impl World {
 
     /// A valid token for this subject, whether or not an account stands behind it.
     pub fn token(&self, subject: &str) -> String {
+        self.token_for(subject, 600)
+    }
+
+    /// A token that lives for so many seconds.
+    pub fn token_for(&self, subject: &str, seconds: i64) -> String {
         let iat = now() / 1_000_000;
         let claims = Claims {
             iss: ISSUER.into(),
             aud: AUDIENCE.into(),
             sub: subject.into(),
             iat,
-            exp: iat + 600,
+            exp: iat + seconds,
             jti: Uuid::nil().to_string(),
             sid: None,
         };
@@ -208,12 +247,36 @@ pub fn verifier(keys: impl Into<Keyring>) -> Verifier {
 pub fn serve(shared: &App) -> (String, actix_web::dev::ServerHandle) {
     let shared = shared.clone();
     let server = HttpServer::new(move || thidua::app::app(shared.clone()));
-    let server = server.workers(2).disable_signals().bind("127.0.0.1:0").unwrap();
+    let server = server
+        .workers(2)
+        .disable_signals()
+        .on_connect(|io, _| thidua::http::limits::forget_the_deaf(io))
+        .bind("127.0.0.1:0")
+        .unwrap();
     let base = format!("http://{}", server.addrs()[0]);
     let server = server.run();
     let handle = server.handle();
     actix_web::rt::spawn(server);
     (base, handle)
+}
+
+/// Registers so many villages, sealed, at this time or now; a hundred at a time, since a transaction has its limit.
+pub async fn many(world: &World, events: usize, at: i64) {
+    let console = grant::console();
+    let context = thidua::db::Context { at: if at == 0 { console.at } else { at }, ..console };
+    let mut left = events;
+    while left > 0 {
+        let some = left.min(100);
+        let written = world.db.record(&context, async |tx: &WriteTx<'_>| {
+            for _ in 0..some {
+                store::register(tx, thidua::id::new_id(), &unit("Bản", UnitKind::Village, None)).await?;
+            }
+            Ok(Outcome::Changed(()))
+        });
+        written.await.unwrap();
+        left -= some;
+    }
+    world.db.settle().await.unwrap();
 }
 
 /// A dated value from the first day of 2021.

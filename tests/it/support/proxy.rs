@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::database::server;
 
-/// Where the line breaks, as seen from COMMIT.
+/// Where the line breaks: around COMMIT, or earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Break {
     /// COMMIT does not reach the server.
@@ -16,6 +16,8 @@ pub enum Break {
     At,
     /// The server has answered COMMIT, and the answer is lost.
     After,
+    /// The transaction's message of this number, from 1, does not reach the server.
+    Message(usize),
 }
 
 /// Whose transactions.
@@ -55,8 +57,9 @@ impl Proxy {
                     client.set_nodelay(true).unwrap();
                     server.set_nodelay(true).unwrap();
                     // Either side may hang up.
-                    let _ =
-                        Line { client, server, sent: vec![], started: false, whose: Whose::Requests }.carry(plan).await;
+                    let _ = Line { client, server, sent: vec![], started: false, whose: Whose::Requests, messages: 0 }
+                        .carry(plan)
+                        .await;
                 });
             }
         });
@@ -91,6 +94,8 @@ struct Line {
     /// The first message has no type.
     started: bool,
     whose: Whose,
+    /// Of the transaction that goes on, once it is known whose it is.
+    messages: usize,
 }
 
 impl Line {
@@ -108,7 +113,7 @@ impl Line {
                             self.server.write_all(&message).await?;
                             continue;
                         };
-                        if at != Break::Before {
+                        if !matches!(at, Break::Before | Break::Message(_)) {
                             self.server.write_all(&message).await?;
                         }
                         if at == Break::After {
@@ -145,16 +150,21 @@ impl Line {
     fn breaks(&mut self, message: &[u8], plan: &Plan) -> Option<Break> {
         let text = String::from_utf8_lossy(message);
         if text.contains("BEGIN") {
-            self.whose = Whose::Requests;
+            (self.whose, self.messages) = (Whose::Requests, 0);
         }
         if text.contains("enable_seqscan") {
-            self.whose = Whose::Sealer;
+            (self.whose, self.messages) = (Whose::Sealer, 0);
+        }
+        self.messages += 1;
+        let here = (self.whose, Break::Message(self.messages));
+        if let Some((_, at)) = plan.lock().unwrap().take_if(|planned| *planned == here) {
+            return Some(at);
         }
         if message.first() != Some(&b'Q') || !text.trim_end_matches(['\0', ';', ' ']).ends_with("COMMIT") {
             return None;
         }
         let mut plan = plan.lock().unwrap();
-        plan.take_if(|(whose, _)| *whose == self.whose).map(|(_, at)| at)
+        plan.take_if(|(whose, at)| *whose == self.whose && !matches!(at, Break::Message(_))).map(|(_, at)| at)
     }
 
     /// Reads until the server is ready for the next query.

@@ -1,0 +1,40 @@
+//! Keys that took over, in SQL.
+
+use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
+use serde_json::Value;
+
+use crate::db::constraint::translate;
+use crate::db::{Event, WriteTx};
+use crate::error::Error;
+use crate::log::proof::rotation::{EVENT, Rotation};
+use crate::{id, record};
+
+record! {
+    /// A key of the log that took over from another, with the statement that both signed.
+    log_key in "log_key", unit: |_| None, campaign: |_| None, day: |_| None, {
+        public old_key: String,
+        public new_key: String,
+        public statement: String,
+    }
+}
+
+/// Records a rotation, with its signed statement.
+pub async fn rotate(tx: &WriteTx<'_>, rotation: &Rotation, statement: &str) -> Result<log_key::Model, Error> {
+    let key = log_key::Model {
+        id: id::new_id(),
+        version: 0,
+        tip: Vec::new(),
+        commitments: Value::Null,
+        created_at: 0,
+        updated_at: 0,
+        old_key: rotation.old.to_string(),
+        new_key: rotation.new.to_string(),
+        statement: statement.to_owned(),
+    };
+    tx.insert(key, Event::new(EVENT)).await
+}
+
+/// Every rotation, oldest first.
+pub async fn rotations(conn: &impl ConnectionTrait) -> Result<Vec<log_key::Model>, Error> {
+    log_key::Entity::find().order_by_asc(log_key::Column::Id).all(conn).await.map_err(translate)
+}

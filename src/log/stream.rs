@@ -1,0 +1,163 @@
+//! Following the log as server-sent events. Every event is read from the table, by position, in the scope of whoever
+//! follows, and only as fast as it is taken: nothing is kept for a follower, so that a thousand of them cost no memory and
+//! none can miss what a buffer had no room for.
+
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use futures_util::{Stream, stream};
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::http::view;
+use super::news::Head;
+use super::seal;
+use super::store::{self, Filter, Range};
+use crate::auth::Scope;
+use crate::auth::policy::permit::ReadEvents;
+use crate::auth::tenure::Tenure;
+use crate::clock::{now, steady};
+use crate::error::{Code, Error};
+use crate::http::App;
+use crate::http::limits::PATIENCE;
+
+/// What is sent is this.
+pub const MEDIA_TYPE: &str = "text/event-stream";
+
+/// Events that are read at a time.
+const STEP: u64 = 50;
+/// Without events a comment is sent, so that nothing in between takes the connection for dead.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Between news and the question for them: several seals make one question.
+const GATHER: Duration = Duration::from_millis(25);
+/// When to come back, in milliseconds.
+const RETRY: &str = "retry: 2000\n\n";
+
+/// One who follows.
+pub struct Follower {
+    app: App,
+    filter: Filter,
+    scope: Scope,
+    tenure: Tenure,
+    news: watch::Receiver<Head>,
+    /// The last position that was looked at.
+    position: i64,
+    /// Events that are sealed, as far as we know.
+    size: i64,
+    /// Events that are still to be sent.
+    left: u64,
+    /// Size of the last checkpoint that was sent.
+    signed: u64,
+    /// When something was sent last, and when the grants were read last.
+    sent: Option<Duration>,
+    renewed: Duration,
+}
+
+impl Follower {
+    /// From behind `after`, so many events.
+    pub fn new(app: App, filter: Filter, scope: Scope, tenure: Tenure, after: i64, left: u64) -> Self {
+        let news = app.news.follow();
+        let (position, size, signed, sent, renewed) = (after, 0, 0, None, steady());
+        Self { app, filter, scope, tenure, news, position, size, left, signed, sent, renewed }
+    }
+
+    /// What is sent, for as long as it is taken.
+    pub fn stream(self) -> impl Stream<Item = Result<Bytes, Error>> {
+        stream::try_unfold(self, async |mut follower: Self| {
+            let said = follower.next().await.inspect_err(|error| tracing::info!(%error, "a follower was cut off"))?;
+            Ok(said.map(|text| (Bytes::from(text), follower)))
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<String>, Error> {
+        let Some(sent) = self.sent else {
+            self.app.db.settle().await?;
+            self.size = seal::size(self.app.db.reader().conn()).await?;
+            self.sent = Some(steady());
+            return Ok(Some(RETRY.to_owned()));
+        };
+        // Of what was sent last, nothing was taken for so long.
+        if steady().saturating_sub(sent) > PATIENCE {
+            return Err(Error::new(Code::RequestTimeout));
+        }
+        let said = self.say(sent).await?;
+        self.sent = Some(steady());
+        Ok(said)
+    }
+
+    async fn say(&mut self, sent: Duration) -> Result<Option<String>, Error> {
+        loop {
+            let head = self.news.borrow_and_update().clone();
+            self.size = self.size.max(head.size);
+            if head.stopping || self.left == 0 || now() >= self.tenure.ends_at() || !self.may_go_on().await? {
+                return Ok(None);
+            }
+            if self.position + 1 < self.size
+                && let Some(events) = self.events().await?
+            {
+                return Ok(Some(events));
+            }
+            let caught_up = self.position + 1 >= self.size;
+            if let Some(checkpoint) = self.checkpoint(&head).filter(|_| caught_up) {
+                return Ok(Some(checkpoint));
+            }
+            let rest = HEARTBEAT.saturating_sub(steady().saturating_sub(sent));
+            if rest.is_zero() {
+                return Ok(Some(":\n\n".to_owned()));
+            }
+            if caught_up {
+                self.wait(rest).await;
+            }
+        }
+    }
+
+    /// False once the right is gone.
+    async fn may_go_on(&mut self) -> Result<bool, Error> {
+        if steady().saturating_sub(self.renewed) < HEARTBEAT {
+            return Ok(true);
+        }
+        self.renewed = steady();
+        let scope = self.tenure.scope::<ReadEvents>(&self.app.db.reader(), now()).await?;
+        Ok(scope.map(|scope| self.scope = scope).is_some())
+    }
+
+    /// The next events, if there are any as far as one read looks.
+    async fn events(&mut self) -> Result<Option<String>, Error> {
+        let limit = STEP.min(self.left);
+        let range = Range { after: Some(self.position), before: Some(self.size), descending: false, limit };
+        let found = store::read(self.app.db.reader().conn(), &self.filter, &self.scope, range).await?;
+        let full = u64::try_from(found.rows.len()) == Ok(limit);
+        let last = found.rows.last().map(|row| row.seq).filter(|_| full);
+        self.position = found.stopped.or(last).unwrap_or(self.size - 1);
+        let mut text = String::new();
+        for row in &found.rows {
+            let event = view(row)?;
+            let data = serde_json::to_string(&event).map_err(Error::internal)?;
+            text.push_str(&format!("id: {}\nevent: {}\ndata: {data}\n\n", row.seq, event.kind));
+            self.left -= 1;
+        }
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// A checkpoint of what was sent, without an id: it is no place to come back to.
+    fn checkpoint(&mut self, head: &Head) -> Option<String> {
+        let signed = head.signed.as_deref()?;
+        let size = signed.checkpoint.size();
+        let sent = u64::try_from(self.position + 1).ok()?;
+        if size > sent || size <= self.signed {
+            return None;
+        }
+        self.signed = size;
+        let data = json!({ "size": size, "note": signed.note });
+        Some(format!("event: checkpoint\ndata: {data}\n\n"))
+    }
+
+    async fn wait(&mut self, longest: Duration) {
+        self.app.news.keep(&self.app.db, self.app.signer.as_ref());
+        let left = u64::try_from(self.tenure.ends_at() - now()).unwrap_or(0);
+        let longest = longest.min(Duration::from_micros(left));
+        if let Ok(Ok(())) = tokio::time::timeout(longest, self.news.changed()).await {
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+}

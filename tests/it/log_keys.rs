@@ -1,0 +1,107 @@
+//! A new key of the log takes over: an event that both keys signed, both signatures for a while, then the new one alone.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use thidua::auth::Role;
+use thidua::commands::grant::console;
+use thidua::log::anchor::Anchor;
+use thidua::log::keys::rotate::rotate;
+use thidua::log::proof::key::{Algorithm, SigningKey, VerifierKey};
+use thidua::log::proof::policy::Policy;
+use thidua::log::proof::{note, rotation, tlog_proof};
+use thidua::log::signer::{Keys, Signer};
+
+use crate::both_engines;
+use crate::log::rebuild_of;
+use crate::support::{ORIGIN, World, log_key};
+
+fn new_key() -> SigningKey {
+    SigningKey::from_seed(ORIGIN, Algorithm::Ed25519, &[8; 32]).unwrap()
+}
+
+fn anchor(world: &World) -> Anchor {
+    Anchor::at(&world.anchor.path().join("anchor"))
+}
+
+/// A service that starts with these keys.
+async fn started(world: &World, keys: Vec<SigningKey>) -> Arc<Signer> {
+    let keys = Keys::new(keys, anchor(world), None).unwrap();
+    let signer = Arc::new(Signer::new(world.db.clone(), keys));
+    signer.start().await.unwrap();
+    assert_eq!(signer.trouble(), None);
+    signer
+}
+
+fn signed_by(signed: &str, key: &SigningKey) -> bool {
+    let keys = [key.verifier().clone()];
+    note::open(signed, &keys).is_ok()
+}
+
+fn leaf(event: &Value) -> Vec<u8> {
+    let leaf = event["leaf"].as_str().unwrap();
+    base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, leaf).unwrap()
+}
+
+both_engines! {
+    async fn whoever_trusts_the_old_key_follows_to_the_new_one(world: World) {
+        let (old, new) = (log_key(), new_key());
+        let recorded = rotate(&world.db, &console(), log_key(), &new, anchor(world)).await.unwrap();
+        let auditor = world.person(Role::Auditor, None).await;
+        let events = auditor.get("/v1/events?type=log.key_rotated").await.is(200).json();
+        let event = &events["items"][0];
+        assert_eq!((event["actor"]["kind"].as_str(), event["record"]["type"].as_str()), (Some("console"), Some("log_key")));
+        let followed = rotation::follow(&leaf(event), old.verifier()).unwrap();
+        assert_eq!((&followed, &followed.new), (&recorded, new.verifier()));
+        assert!(rotation::follow(&leaf(event), new.verifier()).is_err());
+        assert_eq!(followed.size, event["position"].as_u64().unwrap(), "it stands right behind the tree that it names");
+        // Without a token, and out of the log.
+        let told = world.nobody().get("/v1/log/keys").await.is(200).json();
+        let statement = told["rotations"][0]["statement"].as_str().unwrap();
+        assert_eq!(rotation::verify(statement, old.verifier()).unwrap(), followed);
+        // The old key signed the log with its own end in it.
+        let proof = auditor.get(&format!("/v1/events/{}/proof", event["id"].as_str().unwrap())).await.is(200).text;
+        let by = |key: &VerifierKey| Policy::parse(format!("log {key}\nquorum none\n").as_bytes()).unwrap();
+        tlog_proof::verify(&proof, &leaf(event), &by(old.verifier())).unwrap();
+        assert_eq!(rebuild_of(world).await.differences, Vec::<String>::new());
+    }
+
+    async fn for_a_while_both_sign_and_then_the_new_one_alone(world: World) {
+        rotate(&world.db, &console(), log_key(), &new_key(), anchor(world)).await.unwrap();
+        let before = world.shared.signer.as_ref().unwrap().covering(1).await.unwrap();
+        assert!(signed_by(&before.note, &log_key()) && !signed_by(&before.note, &new_key()));
+        let both = started(world, vec![new_key(), log_key()]).await;
+        assert!(both.policy().contains(&new_key().verifier().to_string()));
+        // Nothing was written since: the new key signs what the old one signed.
+        let signed = both.enough(1).await.unwrap();
+        assert!(signed.checkpoint.size() >= before.checkpoint.size());
+        assert!(signed_by(&signed.note, &log_key()) && signed_by(&signed.note, &new_key()));
+        // A replica that knows the old key alone signs on meanwhile.
+        let auditor = world.person(Role::Auditor, None).await;
+        world.db.settle().await.unwrap();
+        let size = u64::try_from(thidua::log::seal::size(world.db.reader().conn()).await.unwrap()).unwrap();
+        let old = world.shared.signer.as_ref().unwrap().covering(size).await.unwrap();
+        assert!(!signed_by(&old.note, &new_key()));
+        let signed = both.covering(size).await.unwrap();
+        assert_eq!(signed.checkpoint, old.checkpoint);
+        assert!(signed_by(&signed.note, &log_key()) && signed_by(&signed.note, &new_key()));
+        let shown = auditor.get("/v1/log/checkpoint").await.is(200).text;
+        assert!(signed_by(&shown, &log_key()));
+        let alone = started(world, vec![new_key()]).await;
+        assert_eq!(alone.enough(size).await.unwrap().checkpoint, signed.checkpoint);
+    }
+
+    async fn what_is_no_rotation_of_this_log_is_refused(world: World) {
+        let foreign = SigningKey::from_seed("elsewhere.test/log", Algorithm::Ed25519, &[8; 32]).unwrap();
+        for (old, new) in [(log_key(), foreign), (log_key(), log_key()), (new_key(), log_key())] {
+            // As the command does, with a connection of its own: whoever meets another history writes no more with it.
+            let db = world.database.connect().await;
+            assert!(rotate(&db, &console(), old, &new, anchor(world)).await.is_err());
+            db.close().await;
+        }
+        rotate(&world.db, &console(), log_key(), &new_key(), anchor(world)).await.unwrap();
+        rotate(&world.db, &console(), log_key(), &new_key(), anchor(world)).await.unwrap_err();
+        let told = world.nobody().get("/v1/log/keys").await.is(200).json();
+        assert_eq!(told["rotations"].as_array().unwrap().len(), 1);
+    }
+}
