@@ -128,7 +128,7 @@ async fn past(app: &App, record: Uuid, moment: Moment, end: i64) -> Result<Past,
 pub struct StateQuery {
     /// A log position, the event there included, or an RFC 3339 time; now if absent.
     #[garde(length(min = 1, max = 40))]
-    #[param(min_length = 1, max_length = 40, example = "42")]
+    #[param(min_length = 1, max_length = 40, example = 42)]
     as_of: Option<String>,
 }
 
@@ -188,7 +188,7 @@ pub async fn get_log_record_state(
 pub struct DiffQuery {
     /// The earlier one: a log position, the event there included, or an RFC 3339 time.
     #[garde(length(min = 1, max = 40))]
-    #[param(min_length = 1, max_length = 40, example = "42")]
+    #[param(min_length = 1, max_length = 40, example = 42)]
     from: String,
     /// The later one; now if absent.
     #[garde(length(min = 1, max = 40))]
