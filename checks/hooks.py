@@ -98,6 +98,7 @@ BETWEEN_PARAMETERS = {
     ("query/statement", "bộ quy tắc không có câu hỏi này"),
     ("query", "cần đúng một trong hai: code hoặc name"),
     ("query/from", "lớn hơn `to`"),
+    ("query/from", "muộn hơn `to`"),
     ("query/to", "lớn hơn mốc đã ký mới nhất"),
     ("query/after", "không nằm trong bản trích xuất"),
     *((f"query/{name}", "nhật ký chưa tới vị trí này") for name in ("as_of", "from", "to")),
