@@ -13,7 +13,8 @@ use thidua::http::limits::{HEADERS, Limits, Rates, URI};
 
 use crate::both_engines;
 use crate::support::http::send;
-use crate::support::{Engine, Person, World};
+use crate::support::program::Program;
+use crate::support::{Database, Engine, Person, World};
 
 async fn get(base: &str, path: &str, headers: &[(&str, &str)]) -> Response {
     let request = reqwest::Client::new().get(format!("{base}{path}"));
@@ -265,4 +266,50 @@ both_engines! {
             assert_eq!(answer.header("server"), None);
         }
     }
+}
+
+/// True if there is an answer by then.
+fn is_answered(stream: &mut TcpStream, within: Duration) -> bool {
+    stream.set_read_timeout(Some(within)).unwrap();
+    let mut part = [0; 4096];
+    let read = stream.read(&mut part).unwrap_or(0);
+    part[..read].starts_with(b"HTTP/1.1 200")
+}
+
+/// More connections than the service takes wait until one of the others ends; none is refused, none is lost.
+#[actix_web::test]
+async fn connections_beyond_the_limit_wait_for_their_turn() {
+    let database = Database::create(Engine::Sqlite).await.unwrap();
+    let mut program = Program::new(&database.url).await;
+    let limit = 4 * std::thread::available_parallelism().unwrap().get();
+    program.environment.push(("THIDUA_MAX_CONNECTIONS".into(), limit.to_string()));
+    let service = program.serve().await;
+    let host = program.base.trim_start_matches("http://").to_owned();
+    let held = actix_web::rt::task::spawn_blocking(move || {
+        let mut all: Vec<TcpStream> = (0..2 * limit).map(|_| TcpStream::connect(&host).unwrap()).collect();
+        for stream in &mut all {
+            stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        }
+        // Less than the service keeps an idle connection.
+        std::thread::sleep(Duration::from_secs(2));
+        let instantly = Duration::from_millis(1);
+        let (served, waiting): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .map(|mut stream| (is_answered(&mut stream, instantly), stream))
+            .partition(|(answered, _)| *answered);
+        let (taken, waiting_before) = (served.len(), waiting.len());
+        drop(served);
+        // Each makes room for the next.
+        let late = waiting
+            .into_iter()
+            .filter_map(|(_, mut stream)| is_answered(&mut stream, Duration::from_secs(10)).then_some(()))
+            .count();
+        (limit, taken, waiting_before, late)
+    });
+    let (limit, taken, waiting, late) = held.await.unwrap();
+    // The program that asked whether the service is ready has a connection of its own.
+    assert!((limit - 2..=limit).contains(&taken), "{taken} of {limit}");
+    assert_eq!(late, waiting, "of those that waited");
+    drop(service);
+    database.remove().await;
 }

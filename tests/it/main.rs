@@ -54,5 +54,6 @@ mod tampered;
 mod tidy;
 mod tree;
 mod units;
+mod upgrade;
 mod verify;
 mod witnesses;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::not_tested;
+use super::{not_tested, required};
 
 pub struct Disk(tempfile::TempDir);
 
@@ -17,13 +17,14 @@ impl Drop for Disk {
 }
 
 impl Disk {
-    /// Of this many megabytes; nothing where disks cannot be mounted.
+    /// Of this many megabytes; nothing where disks cannot be mounted and need not be.
     pub fn mount(megabytes: u32) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"]).arg(directory.path());
         let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
         if !mounted {
+            assert!(!required("REQUIRE_FAULT_TOOLS"), "REQUIRE_FAULT_TOOLS=1, but a tmpfs cannot be mounted");
             not_tested("a full disk", "a tmpfs cannot be mounted here");
             return None;
         }
