@@ -4,6 +4,7 @@
 //!
 //! The service is a process of its own that logs as much as it can.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -23,6 +24,11 @@ use crate::support::{AUDIENCE, Answer, ISSUER, Running, World, free_address, log
 /// Texts that are nobody's, and that therefore stand in events: names of places and of organisations, and what the issuer
 /// of tokens calls a session.
 const NOBODYS: &[&str] = &["register_unit /names/0/value", "amend_unit /unit/names/0/value", "revoke_tokens /sid"];
+
+const STRANGER: &str = "an answer to a stranger";
+
+/// Why units changed: they are shown, as units are, to everybody who has a grant.
+const EVERYBODYS: &[&str] = &["amend_unit /reason", "record_succession /basis", "annul_succession /reason"];
 
 /// A service that writes its log to a file.
 struct Watched {
@@ -71,6 +77,8 @@ struct Trail<'a> {
     sent: Vec<(String, String)>,
     headers: String,
     refusals: String,
+    /// Every record that took a mark.
+    records: Vec<String>,
 }
 
 impl Trail<'_> {
@@ -117,6 +125,10 @@ impl Trail<'_> {
             let request = if case.body.is_some() { request.json(&body) } else { request };
             let answer = self.send(request).await;
             if answer.status < 300 {
+                if operation.method == "POST" {
+                    let changed = case.path.split([':', '?']).next().map(str::to_owned);
+                    self.records.extend(answer.header("location").map(str::to_owned).or(changed));
+                }
                 return;
             }
             // What is a name of the campaign's (a kind, a round) is no free text after all.
@@ -177,6 +189,26 @@ impl Trail<'_> {
         }
     }
 
+    /// What somebody is told who reports for another commune: every record that was marked, and every list.
+    async fn outside(&self) -> String {
+        let units = &self.world.units;
+        let mut told = String::new();
+        for (role, unit) in [(Role::UnitReporter, units.village_b), (Role::CommuneCommittee, units.commune_b)] {
+            let stranger = self.world.person(role, Some(unit)).await;
+            let lists = self.records.iter().filter_map(|path| path.rsplit_once('/').map(|(list, _)| list.to_owned()));
+            let mut paths: BTreeSet<String> = lists.map(|list| format!("{list}?limit=200")).collect();
+            for record in &self.records {
+                paths.extend([record.clone(), format!("{record}/events")]);
+            }
+            for path in paths {
+                let answer = stranger.get(&path).await;
+                assert!(answer.status < 500, "{path}: {}", answer.text);
+                told.push_str(&answer.text);
+            }
+        }
+        told
+    }
+
     /// All that the service says to whoever is not concerned.
     async fn said(&self) -> Vec<(&'static str, String)> {
         let auditor = self.world.person(Role::Auditor, None).await;
@@ -197,6 +229,7 @@ impl Trail<'_> {
             ("an event in quarantine", column(self.world, "SELECT leaf AS value FROM audit_quarantine").await),
             ("a header of an answer", self.headers.clone()),
             ("a refusal", self.refusals.clone()),
+            (STRANGER, self.outside().await),
         ]
     }
 }
@@ -220,7 +253,7 @@ both_engines! {
     async fn marked_values_stay_where_they_belong(world: World) {
         let contract = Contract::served();
         let (watched, sent) = (Watched::start(world).await, Vec::new());
-        let mut trail = Trail { world, watched, sent, headers: String::new(), refusals: String::new() };
+        let mut trail = Trail { world, watched, sent, headers: String::new(), refusals: String::new(), records: vec![] };
         for known in rooms::operations() {
             let operation = contract.operations.iter().find(|one| one.id == known.id).unwrap();
             let free: Vec<String> = contract.places_in_body(operation, &is_free).into_iter().collect();
@@ -234,11 +267,13 @@ both_engines! {
         let kept = column(world, "SELECT CAST(value AS TEXT) AS value FROM audit_disclosure").await;
         let kept = trail.sent.iter().filter(|(mark, _)| kept.contains(&format!("{mark} "))).count();
         assert!(kept > 20, "only {kept} values were taken as personal");
+        assert!(trail.records.len() > 40, "only {} records were marked", trail.records.len());
         let said = trail.said().await;
         assert!(said[0].1.len() > 100_000, "the log is no log: {}", said[0].1.len());
+        let shown = |place: &str, where_: &str| where_ == STRANGER && EVERYBODYS.contains(&place);
         let mut leaks = Vec::new();
         for (mark, place) in trail.sent.iter().filter(|(_, place)| !NOBODYS.contains(&place.as_str())) {
-            leaks.extend(said.iter().filter(|(_, text)| text.contains(mark)).map(|(where_, _)| format!("{place} in {where_}")));
+            leaks.extend(said.iter().filter(|(where_, text)| text.contains(mark) && !shown(place, where_)).map(|(where_, _)| format!("{place} in {where_}")));
         }
         assert!(leaks.is_empty(), "{leaks:#?}");
     }
