@@ -4,6 +4,7 @@
 //! command was not understood, or a file cannot be read.
 
 mod export;
+mod keys;
 
 use std::fmt::Display;
 use std::fs;
@@ -54,6 +55,15 @@ pub enum Verify {
         #[arg(long)]
         disclosures: Option<PathBuf>,
     },
+    /// The log's key was handed on, from one that the policy names to the one that signs now.
+    Keys {
+        /// The answer of `GET /v1/log/keys`; `-` is standard input.
+        #[arg(long)]
+        keys: PathBuf,
+        /// Whose signatures were enough so far (C2SP tlog-policy).
+        #[arg(long)]
+        policy: PathBuf,
+    },
     /// A signed checkpoint continues another; if it does not, both are printed as evidence.
     Diff {
         /// The older checkpoint.
@@ -101,6 +111,7 @@ pub fn run(what: &Verify) -> Result<ExitCode, Error> {
         Verify::Proof { leaf, proof, trust } => one(leaf, proof, trust),
         Verify::Export(args) => export::run(args),
         Verify::Stream { leaves, proof, trust, disclosures } => stream(leaves, proof, trust, disclosures.as_deref()),
+        Verify::Keys { keys, policy } => keys::run(keys, policy),
         Verify::Diff { old, new, policy, consistency } => diff(old, new, policy, consistency.as_deref()),
     };
     match said {

@@ -1,14 +1,17 @@
 //! A new key of the log takes over: an event that both keys signed, both signatures for a while, then the new one alone.
 
+use std::process::Command;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use thidua::auth::Role;
 use thidua::commands::grant::console;
 use thidua::log::anchor::Anchor;
 use thidua::log::keys::rotate::rotate;
+use thidua::log::proof::checkpoint::Checkpoint;
 use thidua::log::proof::key::{Algorithm, SigningKey, VerifierKey};
 use thidua::log::proof::policy::Policy;
+use thidua::log::proof::tree::EMPTY_ROOT;
 use thidua::log::proof::{note, rotation, tlog_proof};
 use thidua::log::signer::{Keys, Signer};
 
@@ -41,6 +44,32 @@ fn signed_by(signed: &str, key: &SigningKey) -> bool {
 fn leaf(event: &Value) -> Vec<u8> {
     let leaf = event["leaf"].as_str().unwrap();
     base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, leaf).unwrap()
+}
+
+/// `thidua log verify keys` for somebody who trusts this key: its exit code, and what it says.
+fn followed(keys: &str, trusted: &SigningKey) -> (Option<i32>, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let policy = file("policy", &format!("log {}\nquorum none\n", trusted.verifier()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
+    command.args(["log", "verify", "keys", "--keys"]).arg(file("keys", keys)).arg("--policy").arg(policy);
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// Signed by both, whatever the log has.
+fn statement(old: &SigningKey, new: &SigningKey, size: u64) -> String {
+    let at = Checkpoint::new(ORIGIN, size, EMPTY_ROOT).unwrap();
+    rotation::Rotation::new(old.verifier(), new.verifier(), &at).unwrap().sign(old, new).unwrap()
+}
+
+fn half_signed(statement: &str) -> String {
+    let (rest, _) = statement.trim_end().rsplit_once('\n').unwrap();
+    format!("{rest}\n")
 }
 
 both_engines! {
@@ -89,6 +118,43 @@ both_engines! {
         assert!(signed_by(&shown, &log_key()));
         let alone = started(world, vec![new_key()]).await;
         assert_eq!(alone.enough(size).await.unwrap().checkpoint, signed.checkpoint);
+    }
+
+    async fn the_command_follows_every_key_that_took_over(world: World) {
+        let third = SigningKey::from_seed(ORIGIN, Algorithm::Ed25519, &[9; 32]).unwrap();
+        let keys = async || world.nobody().get("/v1/log/keys").await.is(200);
+        let untouched = keys().await.text;
+        let (code, said) = followed(&untouched, &log_key());
+        assert_eq!((code, said), (Some(0), format!("verified: no key took over from {}\n", log_key().verifier())));
+        rotate(&world.db, &console(), log_key(), &new_key(), anchor(world)).await.unwrap();
+        drop(started(world, vec![new_key(), log_key()]).await);
+        drop(started(world, vec![new_key()]).await);
+        rotate(&world.db, &console(), new_key(), &third, anchor(world)).await.unwrap();
+        let told = keys().await;
+        for trusted in [log_key(), new_key()] {
+            let (code, said) = followed(&told.text, &trusted);
+            let line = format!("policy: instead of log {} write log {}", trusted.verifier(), third.verifier());
+            assert_eq!((code, said.lines().last()), (Some(0), Some(line.as_str())), "{said}");
+        }
+        // Somebody leaves one out, turns them round, or signs in another's name.
+        let answer = told.json();
+        let rotations = answer["rotations"].as_array().unwrap();
+        let (first, second) = (&rotations[0], &rotations[1]);
+        let forged = first["statement"].as_str().unwrap().replacen(&new_key().verifier().to_string(), &third.verifier().to_string(), 1);
+        for (what, wrong) in [
+            ("of a smaller log", json!([first, { "statement": statement(&new_key(), &third, 0) }])),
+            ("not from the last key", json!([first, { "statement": statement(&log_key(), &third, 1000) }])),
+            ("forged", json!([{ "statement": forged }])),
+            ("half signed", json!([{ "statement": half_signed(first["statement"].as_str().unwrap()) }])),
+            ("no note", json!([{ "statement": "x" }])),
+            ("twice", json!([first, first])),
+        ] {
+            let (code, said) = followed(&json!({ "rotations": wrong }).to_string(), &log_key());
+            assert_eq!((code, said.starts_with("not verified: ")), (Some(1), true), "{what}: {said}");
+        }
+        let (code, said) = followed(&json!({ "rotations": [second] }).to_string(), &log_key());
+        assert_eq!((code, said), (Some(0), format!("verified: no key took over from {}\n", log_key().verifier())));
+        assert_eq!(followed("[]", &log_key()).0, Some(1));
     }
 
     async fn what_is_no_rotation_of_this_log_is_refused(world: World) {

@@ -36,6 +36,9 @@ pub enum RotationError {
     /// Somebody else's rotation, or a key that is not trusted.
     #[error("the rotation is not from the trusted key")]
     NotTrusted,
+    /// A log only grows.
+    #[error("a rotation is of a smaller log than the one before")]
+    Order,
     /// One of the two did not sign.
     #[error("{0} did not sign the rotation")]
     Unsigned(String),
@@ -132,6 +135,28 @@ pub fn verify(signed: &str, trusted: &VerifierKey) -> Result<Rotation, RotationE
         Some(key) => Err(RotationError::Unsigned(key.to_string())),
         None => Ok(rotation),
     }
+}
+
+/// Follows the statements of a log, oldest first, away from a trusted key: the rotations after it. What lies before the
+/// trusted key is passed over; from there on each has to continue the one before.
+pub fn chain<'a>(
+    statements: impl IntoIterator<Item = &'a str>,
+    trusted: &VerifierKey,
+) -> Result<Vec<Rotation>, RotationError> {
+    let mut followed: Vec<Rotation> = Vec::new();
+    for statement in statements {
+        let rotation: Rotation = note::Note::parse(statement)?.text.parse()?;
+        let last = followed.last();
+        if last.is_none() && rotation.old != *trusted {
+            continue;
+        }
+        let rotation = verify(statement, last.map_or(trusted, |last| &last.new))?;
+        if last.is_some_and(|last| last.size > rotation.size) {
+            return Err(RotationError::Order);
+        }
+        followed.push(rotation);
+    }
+    Ok(followed)
 }
 
 /// Follows the rotation that an event carries, given as its leaf. That the leaf stands in the log is another question,
