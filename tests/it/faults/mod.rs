@@ -8,4 +8,6 @@ mod killed;
 mod load;
 mod restarted;
 mod sealing;
+mod standby;
+mod syscalls;
 mod unanswered;

@@ -38,7 +38,7 @@ pub async fn is_sound(db: &Db) {
 }
 
 /// Writes so many events, not more than a transaction takes.
-async fn write(db: &Db, events: usize) -> Result<(), thidua::error::Error> {
+pub async fn write(db: &Db, events: usize) -> Result<(), thidua::error::Error> {
     db.record(&console(), async |tx: &WriteTx<'_>| {
         units::lock_room(tx).await?;
         for _ in 0..events {
@@ -63,14 +63,14 @@ async fn write_beside(db: &Db, events: usize) {
 }
 
 /// What a service finds that starts here with this anchor.
-async fn started(db: &Db, anchor: &Path) -> Arc<Signer> {
+pub async fn started(db: &Db, anchor: &Path) -> Arc<Signer> {
     let keys = Keys::new(vec![log_key()], Anchor::at(anchor), None).unwrap();
     let signer = Arc::new(Signer::new(db.clone(), keys));
     signer.start().await.unwrap();
     signer
 }
 
-async fn sign_all(db: &Db, signer: &Signer) -> u64 {
+pub async fn sign_all(db: &Db, signer: &Signer) -> u64 {
     db.settle().await.unwrap();
     let size = u64::try_from(seal::size(db.reader().conn()).await.unwrap()).unwrap();
     signer.covering(size).await.unwrap().checkpoint.size()

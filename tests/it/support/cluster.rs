@@ -1,6 +1,7 @@
 //! A PostgreSQL server of a test's own, which may be stopped, killed and starved.
 
-use std::os::unix::fs::chown;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,15 +38,8 @@ impl Cluster {
             not_tested("a PostgreSQL of its own", "initdb and postgres are not found");
             return None;
         };
-        let port = free_address().rsplit(':').next().unwrap().to_owned();
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let cluster = Self { programs, data: directory.join("data"), port, settings, server: None };
-        std::fs::create_dir_all(&cluster.data).unwrap();
-        if let Some((user, group)) = other_user() {
-            for path in [directory, &cluster.data] {
-                chown(path, Some(user), Some(group)).unwrap();
-            }
-        }
+        let cluster = Self::at(programs, directory, settings);
         let mut initdb = cluster.command("initdb");
         initdb.args([
             "--auth=trust",
@@ -58,6 +52,29 @@ impl Cluster {
         ]);
         assert!(ended(&mut initdb.arg(&cluster.data).spawn().unwrap()).success(), "initdb");
         Some(cluster)
+    }
+
+    /// A standby that follows this server, asynchronously, from its first start on.
+    pub fn standby(&self, directory: &Path) -> Self {
+        let standby = Self::at(self.programs.clone(), directory, self.settings.clone());
+        let mut copy = standby.command("pg_basebackup");
+        copy.args(["-h", "127.0.0.1", "-p", &self.port, "-U", "postgres", "-R", "-X", "stream", "-c", "fast", "-D"]);
+        assert!(ended(&mut copy.arg(&standby.data).spawn().unwrap()).success(), "pg_basebackup");
+        standby
+    }
+
+    /// With an empty directory for its data, which belongs to the user whom the server runs as.
+    fn at(programs: PathBuf, directory: &Path, settings: Vec<String>) -> Self {
+        let port = free_address().rsplit(':').next().unwrap().to_owned();
+        let cluster = Self { programs, data: directory.join("data"), port, settings, server: None };
+        std::fs::create_dir_all(&cluster.data).unwrap();
+        std::fs::set_permissions(&cluster.data, Permissions::from_mode(0o700)).unwrap();
+        if let Some((user, group)) = other_user() {
+            for path in [directory, &cluster.data] {
+                chown(path, Some(user), Some(group)).unwrap();
+            }
+        }
+        cluster
     }
 
     fn command(&self, program: &str) -> Command {
