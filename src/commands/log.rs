@@ -12,6 +12,7 @@ use crate::config::{self, DatabaseArgs};
 use crate::db::Db;
 use crate::error::Error;
 use crate::id::new_id;
+use crate::log::replayed::Replayed;
 use crate::log::{rebuild, signer};
 
 /// Keys and checks of the log.
@@ -75,7 +76,7 @@ fn new_key(origin: &str, private: &Path) -> Result<ExitCode, Error> {
 async fn rebuild_check(database: &DatabaseArgs) -> Result<ExitCode, Error> {
     let live = Db::connect(database.of_one_that_is_there()?).await?;
     super::require_migrated(&live).await?;
-    let report = replayed(&live).await;
+    let report = replayed(&live, None).await;
     live.close().await;
     let report = report?;
     for difference in &report.differences {
@@ -93,12 +94,19 @@ async fn rebuild_check(database: &DatabaseArgs) -> Result<ExitCode, Error> {
     Ok(if report.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The comparison with a replay.
-pub(super) async fn replayed(live: &Db) -> Result<rebuild::Report, Error> {
-    let scratch = config::scratch().join(format!("thidua-rebuild-{}.db", new_id()));
-    // The copy holds what the log holds, personal values included.
-    config::keep_private(&scratch)?;
-    let fresh = Db::connect(&format!("sqlite://{}", scratch.display())).await?;
+/// The comparison with a replay, which goes on where an earlier one was if `kept` says where its copy lies.
+pub(super) async fn replayed(live: &Db, kept: Option<&Path>) -> Result<rebuild::Report, Error> {
+    let scratch = kept.map_or_else(|| config::scratch().join(format!("thidua-rebuild-{}.db", new_id())), copy_of);
+    let fresh = match copy(&scratch).await {
+        Ok(fresh) if Replayed::of(live, &fresh).await.is_ok_and(|replayed| replayed.is_some()) => fresh,
+        unfit => {
+            if let Ok(unfit) = unfit {
+                unfit.close().await;
+            }
+            remove(&scratch);
+            copy(&scratch).await?
+        }
+    };
     let watch = Stopwatch::start();
     let mut told = 0;
     let report = rebuild::check(live, &fresh, |events| {
@@ -106,12 +114,30 @@ pub(super) async fn replayed(live: &Db) -> Result<rebuild::Report, Error> {
             told = watch.elapsed().as_secs();
             eprintln!("{events} events replayed");
         }
+        Ok(())
     })
     .await;
     fresh.close().await;
-    for suffix in ["", "-wal", "-shm"] {
-        // A scratch file that cannot be removed is no reason to hide the report.
-        let _ = std::fs::remove_file(format!("{}{suffix}", scratch.display()));
+    if report.is_ok() || kept.is_none() {
+        remove(&scratch);
     }
     report
+}
+
+/// Where the copy lies of a comparison whose state is kept in this file.
+pub(super) fn copy_of(state: &Path) -> PathBuf {
+    state.with_added_extension("copy")
+}
+
+/// It holds what the log holds, personal values included.
+async fn copy(scratch: &Path) -> Result<Db, Error> {
+    config::keep_private(scratch)?;
+    Db::connect(&format!("sqlite://{}", scratch.display())).await
+}
+
+/// A scratch file that cannot be removed is no reason to hide the report.
+pub(super) fn remove(scratch: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{suffix}", scratch.display()));
+    }
 }

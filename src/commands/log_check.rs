@@ -18,7 +18,8 @@ use crate::log::proof::policy::Policy;
 pub struct CheckArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Where the check remembers how far it is: after an interruption it goes on there. Removed when it is through.
+    /// Where the check remembers how far it is, with a copy of all records beside it (`….copy`): after an interruption it
+    /// goes on there. Both are removed when it is through.
     #[arg(long)]
     state: Option<PathBuf>,
     /// Forgets where an interrupted check was.
@@ -33,6 +34,9 @@ pub struct CheckArgs {
 pub async fn check(args: CheckArgs) -> Result<ExitCode, Error> {
     let keys = args.policy.as_deref().map(keys).transpose()?.unwrap_or_default();
     let state = args.state.as_deref().filter(|_| !args.from_start).map(remembered).transpose()?.flatten();
+    if let Some(state) = args.state.as_deref().filter(|_| args.from_start) {
+        super::log::remove(&super::log::copy_of(state));
+    }
     let live = Db::connect(args.database.of_one_that_is_there()?).await?;
     super::require_migrated(&live).await?;
     live.settle().await?;
@@ -54,7 +58,7 @@ pub async fn check(args: CheckArgs) -> Result<ExitCode, Error> {
     if let Some(file) = &args.state {
         remember(file, &state)?;
     }
-    let report = super::log::replayed(&live).await;
+    let report = super::log::replayed(&live, args.state.as_deref()).await;
     live.close().await;
     let report = report?;
     for finding in state.findings.iter().chain(&report.differences).chain(&report.set_aside) {

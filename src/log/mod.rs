@@ -20,6 +20,7 @@ pub mod proofs;
 pub mod prove;
 pub mod rebuild;
 pub mod record;
+pub mod replayed;
 pub mod sampler;
 pub mod seal;
 pub mod signer;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::erased::{self, Commitments};
 use super::fold::{Folded, stream};
 use super::proof::tree::Frontier;
+use super::replayed::Replayed;
 use super::seal::{Floor, seal_all};
 use super::store::{self, Leaf};
 use super::tiles;
@@ -82,10 +83,16 @@ pub struct Report {
 
 const CHUNK: u64 = 500;
 
-/// Replays the log of `live` into `fresh`, an empty SQLite database, and compares.
-pub async fn check(live: &Db, fresh: &Db, mut progress: impl FnMut(usize)) -> Result<Report, Error> {
+/// Replays the log of `live` into `fresh`, an SQLite database of its own, and compares. What is there of an earlier replay
+/// that was interrupted is gone on with; `progress` learns how many events were replayed, and may interrupt again.
+pub async fn check(
+    live: &Db,
+    fresh: &Db,
+    mut progress: impl FnMut(usize) -> Result<(), Error>,
+) -> Result<Report, Error> {
     live.settle().await?;
-    fresh.migrate().await?;
+    let replayed = Replayed::of(live, fresh).await?;
+    let mut replayed = replayed.ok_or_else(|| Error::internal("the copy is of another log, or was finished"))?;
     let snapshot = live.snapshot().await?;
     let disclosed = disclosed(snapshot.conn()).await?;
     let mut report = Report::default();
@@ -93,13 +100,23 @@ pub async fn check(live: &Db, fresh: &Db, mut progress: impl FnMut(usize)) -> Re
     let mut after = -1;
     loop {
         let leaves = store::leaves(snapshot.conn(), after, CHUNK).await?;
-        let Some(last) = leaves.last().map(|leaf| leaf.seq) else { break };
-        after = last;
+        let Some(last) = leaves.last() else { break };
+        after = last.seq;
         report.events += leaves.len();
-        let place = |seq| format!("position {seq}");
-        fresh.replay(async |conn| replay.run(conn, &leaves, place, &mut report.differences).await).await?;
-        progress(report.events);
+        let (old, new) = leaves.split_at(leaves.partition_point(|leaf| leaf.seq < replayed.events));
+        replay.pass(old);
+        if !new.is_empty() {
+            let place = |seq| format!("position {seq}");
+            fresh
+                .replay(async |conn| {
+                    replay.run(conn, new, place, &mut replayed.differences).await?;
+                    replayed.write(conn, last.seq + 1, &last.leaf).await
+                })
+                .await?;
+            progress(report.events)?;
+        }
     }
+    report.differences.append(&mut replayed.differences);
     let found = tiles::head(fresh.reader().conn()).await?;
     report.differences.extend(head(tiles::head(snapshot.conn()).await, &found, report.events));
     // What this snapshot shows in the tables but has not been sealed yet.
@@ -111,6 +128,9 @@ pub async fn check(live: &Db, fresh: &Db, mut progress: impl FnMut(usize)) -> Re
     let place = |seq| format!("position {seq}, not sealed yet");
     fresh
         .replay(async |conn| {
+            if !unsealed.is_empty() {
+                replayed.forget(conn).await?;
+            }
             replay.run(conn, &unsealed, place, &mut report.differences).await?;
             units::store::derive(conn).await
         })
@@ -164,6 +184,13 @@ impl Replay {
         seal_all(conn, &Floor::default()).await
     }
 
+    /// Leaves that were replayed before: what follows stands on them. What is wrong with them was told then.
+    fn pass(&mut self, leaves: &[Leaf]) {
+        for leaf in leaves {
+            let _ = self.fold(leaf, &mut Vec::new());
+        }
+    }
+
     /// Replays one leaf, or says what is wrong with it.
     async fn step(
         &mut self,
@@ -171,6 +198,23 @@ impl Replay {
         leaf: &Leaf,
         differences: &mut Vec<String>,
     ) -> Result<(), String> {
+        let (kind, row, text) = self.fold(leaf, differences)?;
+        let written = (kind.write)(conn, &row, text).await;
+        written.map_err(|error| format!("{}/{} cannot be replayed: {error}", kind.stream, row.row.id))?;
+        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if canonical(&value).is_ok_and(|bytes| bytes == text) {
+            Ok(())
+        } else {
+            Err("the leaf is not canonical".into())
+        }
+    }
+
+    /// What a leaf makes of its record: the row, personal values included.
+    fn fold<'a>(
+        &mut self,
+        leaf: &'a Leaf,
+        differences: &mut Vec<String>,
+    ) -> Result<(&'static Kind, Folded, &'a str), String> {
         let text = std::str::from_utf8(&leaf.leaf).map_err(|_| "the leaf is no UTF-8 text")?;
         let value: Value = serde_json::from_str(text).map_err(|error| format!("the leaf is no JSON: {error}"))?;
         let (name, id) = stream(&value).ok_or("names no record")?;
@@ -182,14 +226,7 @@ impl Replay {
         let disclosed = &self.disclosed;
         let is_disclosed = |path: &str| event.is_some_and(|event| disclosed.contains_key(&(event, path.to_owned())));
         differences.extend(self.commitments.read(leaf.seq, &value, is_disclosed));
-        let row = self.with_personal_values(id, &value, differences);
-        let written = (kind.write)(conn, &row, text).await;
-        written.map_err(|error| format!("{name}/{id} cannot be replayed: {error}"))?;
-        if canonical(&value).is_ok_and(|bytes| bytes == text) {
-            Ok(())
-        } else {
-            Err("the leaf is not canonical".into())
-        }
+        Ok((kind, self.with_personal_values(id, &value, differences), text))
     }
 
     /// Personal fields keep the value that was disclosed last; an erased one is null.

@@ -81,7 +81,7 @@ both_engines! {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("fresh.db").display());
         let fresh = thidua::db::Db::connect(&url).await.unwrap();
-        let report = rebuild::check(&world.db, &fresh, |_| {}).await.unwrap();
+        let report = rebuild::check(&world.db, &fresh, |_| Ok(())).await.unwrap();
         assert_eq!(report.differences, Vec::<String>::new());
         fresh.close().await;
     }

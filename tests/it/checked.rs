@@ -9,7 +9,9 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 use thidua::auth::Role;
 use thidua::commands::grant::console;
 use thidua::db::{Db, Outcome, WriteTx};
+use thidua::error::Code;
 use thidua::log::check::Check;
+use thidua::log::rebuild;
 use thidua::log::sampler::Sampler;
 use thidua::log::signer::{Signer, Trouble};
 use thidua::units::{self, UnitKind};
@@ -170,6 +172,43 @@ both_engines! {
         run(&raw, "DELETE FROM audit_event WHERE seq = 300").await;
         let said = found(world).await;
         assert_eq!(said.last().unwrap(), "position 300: missing; what stands behind it cannot be checked");
+    }
+
+    async fn a_comparison_of_log_and_tables_goes_on_where_it_was(world: World) {
+        write(world, 700).await;
+        let raw = without_guards(world).await;
+        run(&raw, "UPDATE audit_event SET leaf = replace(leaf, '\"v\":1', '\"v\": 1') WHERE seq = 100").await;
+        let directory = tempfile::tempdir().unwrap();
+        let fresh = async || Db::connect(&format!("sqlite://{}", directory.path().join("fresh.db").display())).await.unwrap();
+        let interrupted = async |at: usize| {
+            let copy = fresh().await;
+            let mut seen = Vec::new();
+            let ended = rebuild::check(&world.db, &copy, |events| {
+                seen.push(events);
+                if events >= at { Err(Code::Busy.into()) } else { Ok(()) }
+            });
+            let ended = ended.await.map(|report| report.differences);
+            copy.close().await;
+            (seen, ended)
+        };
+        let (seen, ended) = interrupted(500).await;
+        assert_eq!((seen.as_slice(), ended.map_err(|error| error.code)), ([500].as_slice(), Err(Code::Busy)));
+        // What was replayed before is told still, and once.
+        write(world, 400).await;
+        let (seen, ended) = interrupted(1000).await;
+        assert_eq!((seen.as_slice(), ended.map_err(|error| error.code)), ([1000].as_slice(), Err(Code::Busy)), "500 were passed");
+        let (seen, ended) = interrupted(usize::MAX).await;
+        assert!(seen.len() == 1 && seen[0] > 1100, "{seen:?}");
+        let told = ended.unwrap();
+        assert_eq!(told.iter().filter(|line| line.starts_with("position 100: ")).count(), 1, "{told:?}");
+        assert!(!told.iter().any(|line| line.starts_with("position 1") && !line.starts_with("position 100: ")), "nothing else");
+        assert!(told.iter().filter(|line| line.contains("in the table, not in the log")).count() == 1, "the record of that event");
+        // Of another log, nothing is gone on with.
+        run(&raw, &format!("UPDATE audit_event {EDIT} WHERE seq = (SELECT max(seq) FROM audit_event)")).await;
+        let copy = fresh().await;
+        let other = rebuild::check(&world.db, &copy, |_| Ok(())).await;
+        assert_eq!(other.unwrap_err().code, Code::Internal);
+        copy.close().await;
     }
 
     async fn a_check_compares_checkpoints_and_goes_on_where_it_was(world: World) {

@@ -25,7 +25,7 @@ pub async fn rebuild_of(world: &World) -> rebuild::Report {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("fresh.db").display());
     let fresh = thidua::db::Db::connect(&url).await.unwrap();
-    let report = rebuild::check(&world.db, &fresh, |_| {}).await.unwrap();
+    let report = rebuild::check(&world.db, &fresh, |_| Ok(())).await.unwrap();
     fresh.close().await;
     report
 }

@@ -283,7 +283,7 @@ fn sealed(answer: &Answer) {
 async fn copy(world: &World, database: &Database) -> thidua::db::Db {
     use sea_orm::{ConnectionTrait, Statement};
     let copy = database.connect().await;
-    let report = thidua::log::rebuild::check(&world.db, &copy, |_| {}).await.unwrap();
+    let report = thidua::log::rebuild::check(&world.db, &copy, |_| Ok(())).await.unwrap();
     assert_eq!(report.differences, Vec::<String>::new());
     let live = world.db.reader();
     let backend = live.conn().get_database_backend();

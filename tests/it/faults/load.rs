@@ -110,7 +110,7 @@ impl Ledger {
         let fresh = format!("sqlite://{}", directory.path().join("fresh.db").display());
         let fresh = Db::connect(&fresh).await.unwrap();
         db.settle().await.unwrap();
-        let report = rebuild::check(&db, &fresh, |_| {}).await.unwrap();
+        let report = rebuild::check(&db, &fresh, |_| Ok(())).await.unwrap();
         assert_eq!(report.differences, Vec::<String>::new());
         assert_eq!(report.set_aside.len(), 0);
         // The administrator's account and grant, then one an effect.
