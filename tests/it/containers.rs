@@ -2,17 +2,20 @@
 //! two replicas of the service on one PostgreSQL.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait as _, Database as Sea};
 use serde_json::{Value, json};
 use thidua::auth::sign::{Claims, SigningKey};
 use thidua::clock::now;
 
-use crate::support::database::Database;
+use crate::support::cluster::Cluster;
 use crate::support::watch::stopped;
-use crate::support::{AUDIENCE, Engine, ISSUER, Running, free_address};
+use crate::support::{AUDIENCE, ISSUER, Running, free_address};
 
 fn compose() -> Value {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docker-compose.yml")).unwrap();
@@ -42,6 +45,32 @@ fn token(key: &SigningKey) -> String {
     key.sign(&Claims { iss, aud, sub, iat, exp: iat + 600, jti, sid: None }).unwrap()
 }
 
+/// As docs/operations.md says; `database` is the URL of the database as the server's administrator.
+fn make_secrets(secrets: &Path, database: &str) {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    let block = page.split("```sh\n").find(|block| block.starts_with("mkdir -m 700 secrets")).unwrap();
+    let (script, _) = block.split_once("```").unwrap();
+    let host = database.split('@').nth(1).unwrap();
+    let script = script.replace("database:5432/thidua", host).replace("mkdir -m 700 secrets", "true");
+    let made = Command::new("sh").args(["-euc", &script]).current_dir(secrets.parent().unwrap()).status().unwrap();
+    assert!(made.success(), "{script}");
+}
+
+/// What the PostgreSQL image does with a script in that directory.
+fn make_roles(database: &Value, secrets: &Path, cluster: &Cluster) {
+    let mounted = database["volumes"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let script = mounted.filter_map(|volume| volume.split_once(":/docker-entrypoint-initdb.d/")).next().unwrap().0;
+    let mut shell = Command::new("sh");
+    shell.arg(script).current_dir(env!("CARGO_MANIFEST_DIR")).env("SECRETS", secrets);
+    let environment = database["environment"].as_object().unwrap();
+    for name in ["POSTGRES_USER", "POSTGRES_DB"] {
+        shell.env(name, environment[name].as_str().unwrap());
+    }
+    let url = cluster.url("");
+    let (host, port) = url.trim_end_matches('/').rsplit_once('@').unwrap().1.split_once(':').unwrap();
+    assert!(shell.env("PGHOST", host).env("PGPORT", port).status().unwrap().success(), "{script}");
+}
+
 async fn healthy(health: &mut Command) {
     for _ in 0..200 {
         if health.stderr(Stdio::null()).status().unwrap().success() {
@@ -68,20 +97,25 @@ async fn get(address: &str, token: &str, path: &str) -> Value {
 
 #[actix_web::test]
 async fn two_replicas_serve_one_database_as_the_compose_file_says() {
-    let Some(database) = Database::empty(Engine::Postgres).await else { return };
     let compose = compose();
     let services = &compose["services"];
     let directory = tempfile::tempdir().unwrap();
-    let secrets = directory.path();
+    // The server's user has to reach what lies below.
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let Some(mut cluster) = Cluster::create(&directory.path().join("database"), &[]) else { return };
+    cluster.start().await;
+    let secrets = &directory.path().join("secrets");
+    std::fs::create_dir(secrets).unwrap();
+    make_secrets(secrets, &cluster.database().await);
+    make_roles(&services["database"], secrets, &cluster);
     let new = SigningKey::generate().unwrap();
-    std::fs::write(secrets.join("database_url"), format!("{}\n", database.url)).unwrap();
     std::fs::write(secrets.join("jwks"), &new.jwks).unwrap();
     let token = token(&SigningKey::from_pem(new.private_pem.expose(), &new.kid).unwrap());
 
     let migrate = &services["migrate"];
     assert!(command(migrate, &migrate["command"], secrets, &[]).status().unwrap().success());
     let mut grant = command(
-        migrate,
+        &services["service"],
         &json!(["grant", "--issuer", ISSUER, "--subject", "replica", "--role", "administrator"]),
         secrets,
         &[],
@@ -143,7 +177,11 @@ async fn two_replicas_serve_one_database_as_the_compose_file_says() {
     assert_eq!(positions, (0..events["size"].as_i64().unwrap()).collect::<Vec<_>>());
     // A container is stopped with SIGTERM: what is in flight is finished.
     assert!(stopped(&mut two.0).success());
-    database.remove().await;
+    // As whom it served: somebody who cannot change the log.
+    let raw = Sea::connect(std::fs::read_to_string(secrets.join("app_url")).unwrap().trim()).await.unwrap();
+    let refused = raw.execute_unprepared("DELETE FROM audit_event").await.unwrap_err().to_string();
+    assert!(refused.contains("permission denied"), "{refused}");
+    raw.close().await.unwrap();
 }
 
 #[test]
