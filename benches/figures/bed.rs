@@ -39,6 +39,26 @@ impl Drop for Running {
     }
 }
 
+impl Running {
+    /// What the kernel says of its memory, in MB: `VmRSS` is resident now, `VmHWM` was at most.
+    pub fn memory(&self, what: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':')).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0 / 1e6
+    }
+
+    /// Seconds that it has spent on a core so far. Linux counts them in hundredths on every machine we know.
+    pub fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+        // Behind the name, which may have spaces: user and system time are the 14th and 15th field of all.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        [fields[11], fields[12]].map(|ticks| ticks.parse::<f64>().unwrap()).iter().sum::<f64>() / 100.0
+    }
+}
+
+/// Both of them.
+pub const ENGINES: [&str; 2] = ["SQLite", "PostgreSQL"];
+
 /// The server where databases can be made.
 pub fn server() -> String {
     std::env::var("TEST_DATABASE_URL").unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".into())
@@ -93,6 +113,32 @@ impl Bed {
         format!("sqlite://{}", text(&self.path(name)))
     }
 
+    /// An empty database on one of [`ENGINES`]; what had its name before is gone.
+    pub async fn database(&self, engine: &str, name: &str) -> String {
+        self.discard(engine, name).await;
+        match engine {
+            "SQLite" => self.sqlite(&format!("{name}.db")),
+            _ => create(&format!("thidua_figures_{name}"), None).await,
+        }
+    }
+
+    /// Gives its disk back.
+    pub async fn discard(&self, engine: &str, name: &str) {
+        if engine != "SQLite" {
+            return drop_database(&format!("thidua_figures_{name}")).await;
+        }
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(self.path(&format!("{name}.db{end}")));
+        }
+    }
+
+    /// What a service is told so that it signs the log of this database, with a key of its own.
+    pub fn log_key(&self, database: &str) -> [(&'static str, String); 2] {
+        let (key, anchor) = (self.path(&format!("{database}.key")), self.path(&format!("{database}.anchor")));
+        thidua(&["log", "new-key", "--origin", "figures.thidua.invalid/log", "--private", text(&key)]);
+        [("THIDUA_LOG_KEY_FILE", text(&key).to_owned()), ("THIDUA_LOG_ANCHOR_FILE", text(&anchor).to_owned())]
+    }
+
     /// Migrates, loads the campaign, gives the roles.
     pub async fn prepare(&self, url: &str) -> Prepared {
         let run = |words: &[&str]| thidua(&[words, &["--database-url", url]].concat());
@@ -118,6 +164,13 @@ impl Bed {
         Prepared { url: url.to_owned(), campaign, commune }
     }
 
+    /// The released service with a log that it signs.
+    pub async fn serve_signed(&self, url: &str, key: &[(&str, String)]) -> (Running, String) {
+        let key: Vec<(&str, &str)> = key.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (running, address, _) = self.serve(url, &key).await;
+        (running, address)
+    }
+
     /// The released service, once it is ready; also how long that took.
     pub async fn serve(&self, url: &str, more: &[(&str, &str)]) -> (Running, String, Duration) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
@@ -139,7 +192,8 @@ impl Bed {
         command.env("THIDUA_AUDIENCE", AUDIENCE).env("THIDUA_TOKEN_MAX_LIFETIME", "86400");
         command.env("THIDUA_RATE_PER_ADDRESS", "0").env("THIDUA_RATE_PER_CALLER", "0");
         command.env("THIDUA_LISTEN", &address).envs(more.iter().copied()).stdout(Stdio::null());
-        command.env("RUST_LOG", "error");
+        // An answer that is cut off is met by whoever reads it.
+        command.env("RUST_LOG", "error,actix_http=off");
         let began = Stopwatch::start();
         let running = Running(command.spawn().unwrap());
         while began.elapsed() < Duration::from_secs(60) {

@@ -15,6 +15,17 @@ pub struct Load {
 }
 
 impl Load {
+    /// Of these microseconds, which took so long to come.
+    pub fn new(mut latencies: Vec<u64>, time: Duration) -> Self {
+        latencies.sort_unstable();
+        Self { per_second: latencies.len() as f64 / time.as_secs_f64(), latencies }
+    }
+
+    /// In milliseconds.
+    pub fn millis(&self, part: f64) -> f64 {
+        self.quantile(part).as_secs_f64() * 1000.0
+    }
+
     pub fn quantile(&self, part: f64) -> Duration {
         let last = self.latencies.len() - 1;
         Duration::from_micros(self.latencies[(last as f64 * part).round() as usize])
@@ -78,7 +89,7 @@ pub async fn status(address: &str, path: &str) -> Option<u16> {
     Some(client.ask(request.as_bytes()).await.ok()?.0)
 }
 
-/// Asks over `clients` connections for a time; every answer must have this status.
+/// Asks over `clients` connections for a time, each again as soon as it is answered; every answer must have this status.
 pub async fn run(
     address: &str,
     clients: usize,
@@ -86,18 +97,51 @@ pub async fn run(
     expected: u16,
     request: impl Fn() -> Vec<u8> + Clone + Send + 'static,
 ) -> Load {
+    workers(address, clients, time, expected, request, |_| None).await
+}
+
+/// Asks so often a second, however long the answers take: each request is due at a time of its own, and its latency counts
+/// from then. The connections take turns.
+pub async fn open(
+    address: &str,
+    clients: usize,
+    per_second: f64,
+    time: Duration,
+    expected: u16,
+    request: impl Fn() -> Vec<u8> + Clone + Send + 'static,
+) -> Load {
+    let due = move |number: usize| Some(Duration::from_secs_f64(number as f64 / per_second));
+    workers(address, clients, time, expected, request, due).await
+}
+
+/// `due`: when the request of this number is to be sent; none: at once.
+async fn workers(
+    address: &str,
+    clients: usize,
+    time: Duration,
+    expected: u16,
+    request: impl Fn() -> Vec<u8> + Clone + Send + 'static,
+    due: impl Fn(usize) -> Option<Duration> + Clone + Send + 'static,
+) -> Load {
     let began = Stopwatch::start();
     let workers: Vec<_> = (0..clients)
-        .map(|_| {
-            let (address, request) = (address.to_owned(), request.clone());
+        .map(|worker| {
+            let (address, request, due) = (address.to_owned(), request.clone(), due.clone());
             tokio::spawn(async move {
                 let mut client = Client::connect(&address).await.unwrap();
                 let mut latencies = Vec::new();
-                while began.elapsed() < time {
-                    let sent = Stopwatch::start();
+                for number in (worker..).step_by(clients) {
+                    let since = due(number).unwrap_or_else(|| began.elapsed());
+                    if since >= time {
+                        break;
+                    }
+                    // The timer knows milliseconds only: whoever is late does not wait for one.
+                    if let Some(early) = since.checked_sub(began.elapsed()).filter(|early| !early.is_zero()) {
+                        tokio::time::sleep(early).await;
+                    }
                     let (status, body) = client.ask(&request()).await.unwrap();
                     assert_eq!(status, expected, "{}", String::from_utf8_lossy(body));
-                    latencies.push(u64::try_from(sent.elapsed().as_micros()).unwrap());
+                    latencies.push(u64::try_from((began.elapsed() - since).as_micros()).unwrap());
                 }
                 latencies
             })
@@ -107,7 +151,5 @@ pub async fn run(
     for worker in workers {
         latencies.extend(worker.await.unwrap());
     }
-    let per_second = latencies.len() as f64 / began.elapsed().as_secs_f64();
-    latencies.sort_unstable();
-    Load { per_second, latencies }
+    Load::new(latencies, began.elapsed())
 }

@@ -5,6 +5,7 @@
 //!     cargo bench --bench figures -- door       both engines in process, and pgbench
 //!     cargo bench --bench figures -- pages      10,000 activities against 1,000,000
 //!     cargo bench --bench figures -- start      start, memory, size
+//!     cargo bench --bench figures -- proofs     both engines: from a write to a verified proof, at half load and saturated
 //!
 //! The service is the released binary in a process of its own, with its shipped defaults but for rates.
 
@@ -15,6 +16,7 @@ mod commits;
 mod door;
 mod load;
 mod pages;
+mod proofs;
 mod rival;
 mod start;
 mod writes;
@@ -47,6 +49,8 @@ enum What {
     },
     /// Start, memory and size.
     Start,
+    /// From the answer of a write to a verified proof of its event.
+    Proofs(proofs::ProofArgs),
     /// A rival that the others start.
     #[command(hide = true)]
     Rival(Box<rival::RivalArgs>),
@@ -80,6 +84,7 @@ fn main() {
             What::Writer(args) => door::write(args).await,
             What::Pages { activities } => pages::run(activities).await,
             What::Start => start::run().await,
+            What::Proofs(args) => proofs::run(args).await,
             What::Rival(_) => unreachable!("it ran above"),
         }
     });

@@ -31,7 +31,7 @@ async fn engine(bed: &Bed, name: &str, url: &str) {
     }
     let (running, address, _) = bed.serve(url, &[]).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let idle = resident(&running);
+    let idle = running.memory("VmRSS");
     let request = load::get("/v1/activities?limit=50", &bed.reporter);
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
@@ -43,15 +43,8 @@ async fn engine(bed: &Bed, name: &str, url: &str) {
         "{name}: start {} ms, idle {idle:.1} MB, {} connections {:.1} MB",
         middle(starts),
         clients.len(),
-        resident(&running)
+        running.memory("VmRSS")
     );
-}
-
-/// What the kernel says is resident, in MB.
-fn resident(running: &Running) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", running.0.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0 / 1e6
 }
 
 /// From the command to the line that says where it serves: a new demonstration, and the same one again.
