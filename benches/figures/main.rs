@@ -6,6 +6,7 @@
 //!     cargo bench --bench figures -- pages      10,000 activities against 1,000,000
 //!     cargo bench --bench figures -- start      start, memory, size
 //!     cargo bench --bench figures -- proofs     both engines: from a write to a verified proof, at half load and saturated
+//!     cargo bench --bench figures -- verify     `thidua log verify export` and openssl
 //!
 //! The service is the released binary in a process of its own, with its shipped defaults but for rates.
 
@@ -19,6 +20,7 @@ mod pages;
 mod proofs;
 mod rival;
 mod start;
+mod verify;
 mod writes;
 
 #[derive(Parser)]
@@ -51,6 +53,8 @@ enum What {
     Start,
     /// From the answer of a write to a verified proof of its event.
     Proofs(proofs::ProofArgs),
+    /// `thidua log verify export`, against SHA-256 of the same file.
+    Verify(verify::VerifyArgs),
     /// A rival that the others start.
     #[command(hide = true)]
     Rival(Box<rival::RivalArgs>),
@@ -85,6 +89,7 @@ fn main() {
             What::Pages { activities } => pages::run(activities).await,
             What::Start => start::run().await,
             What::Proofs(args) => proofs::run(args).await,
+            What::Verify(args) => verify::run(&args),
             What::Rival(_) => unreachable!("it ran above"),
         }
     });
