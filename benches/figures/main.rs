@@ -7,6 +7,7 @@
 //!     cargo bench --bench figures -- start      start, memory, size
 //!     cargo bench --bench figures -- proofs     both engines: from a write to a verified proof, at half load and saturated
 //!     cargo bench --bench figures -- verify     `thidua log verify export` and openssl
+//!     cargo bench --bench figures -- filters    both engines: every filter of the log, 10,000 events against 10,000,000
 //!
 //! The service is the released binary in a process of its own, with its shipped defaults but for rates.
 
@@ -15,6 +16,8 @@ use clap::{Parser, Subcommand};
 mod bed;
 mod commits;
 mod door;
+mod filters;
+mod grown;
 mod load;
 mod pages;
 mod proofs;
@@ -55,6 +58,8 @@ enum What {
     Proofs(proofs::ProofArgs),
     /// `thidua log verify export`, against SHA-256 of the same file.
     Verify(verify::VerifyArgs),
+    /// Every filter of the log in a large one, against the same in a small one.
+    Filters(filters::FilterArgs),
     /// A rival that the others start.
     #[command(hide = true)]
     Rival(Box<rival::RivalArgs>),
@@ -90,6 +95,7 @@ fn main() {
             What::Start => start::run().await,
             What::Proofs(args) => proofs::run(args).await,
             What::Verify(args) => verify::run(&args),
+            What::Filters(args) => filters::run(args).await,
             What::Rival(_) => unreachable!("it ran above"),
         }
     });
