@@ -96,6 +96,21 @@ async fn load(db: &Db, clients: usize, time: Duration) -> u64 {
     written
 }
 
+/// So many writes, by many clients at once.
+pub async fn some(db: &Db, clients: u64, number: u64) {
+    let workers = (0..clients).map(|worker| {
+        let db = db.clone();
+        tokio::spawn(async move {
+            for _ in (worker..number).step_by(usize::try_from(clients).unwrap()) {
+                one(&db).await;
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.unwrap();
+    }
+}
+
 /// A row and its event, nothing personal in them.
 async fn one(db: &Db) {
     let console = console();

@@ -8,6 +8,7 @@
 //!     cargo bench --bench figures -- proofs     both engines: from a write to a verified proof, at half load and saturated
 //!     cargo bench --bench figures -- verify     `thidua log verify export` and openssl
 //!     cargo bench --bench figures -- filters    both engines: every filter of the log, 10,000 events against 10,000,000
+//!     cargo bench --bench figures -- exports    both engines: 1,000,000 events, against psql and sqlite3
 //!
 //! The service is the released binary in a process of its own, with its shipped defaults but for rates.
 
@@ -16,6 +17,8 @@ use clap::{Parser, Subcommand};
 mod bed;
 mod commits;
 mod door;
+mod download;
+mod exports;
 mod filters;
 mod grown;
 mod load;
@@ -60,6 +63,8 @@ enum What {
     Verify(verify::VerifyArgs),
     /// Every filter of the log in a large one, against the same in a small one.
     Filters(filters::FilterArgs),
+    /// A download of the whole log, against a program that reads the table.
+    Exports(exports::ExportArgs),
     /// A rival that the others start.
     #[command(hide = true)]
     Rival(Box<rival::RivalArgs>),
@@ -82,8 +87,8 @@ fn main() {
         rival::run(*rival);
         return;
     }
-    // The load generators need one thread; a writer is a contender.
-    let threads = if matches!(args.what, What::Writer(_)) { 2 } else { 1 };
+    // The load generators need one thread; a writer is a contender, and an export needs many writes before it begins.
+    let threads = if matches!(args.what, What::Writer(_) | What::Exports(_)) { 2 } else { 1 };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
     runtime.block_on(async {
         match args.what {
@@ -96,6 +101,7 @@ fn main() {
             What::Proofs(args) => proofs::run(args).await,
             What::Verify(args) => verify::run(&args),
             What::Filters(args) => filters::run(args).await,
+            What::Exports(args) => exports::run(args).await,
             What::Rival(_) => unreachable!("it ran above"),
         }
     });
