@@ -8,6 +8,7 @@
 //!     cargo bench --bench figures -- proofs     both engines: from a write to a verified proof, at half load and saturated
 //!     cargo bench --bench figures -- verify     `thidua log verify export` and openssl
 //!     cargo bench --bench figures -- filters    both engines: every filter of the log, 10,000 events against 10,000,000
+//!     cargo bench --bench figures -- followers  both engines: 1,000 followers
 //!     cargo bench --bench figures -- exports    both engines: 1,000,000 events, against psql and sqlite3
 //!
 //! The service is the released binary in a process of its own, with its shipped defaults but for rates.
@@ -20,6 +21,8 @@ mod door;
 mod download;
 mod exports;
 mod filters;
+mod follower;
+mod followers;
 mod grown;
 mod load;
 mod pages;
@@ -63,6 +66,8 @@ enum What {
     Verify(verify::VerifyArgs),
     /// Every filter of the log in a large one, against the same in a small one.
     Filters(filters::FilterArgs),
+    /// A thousand followers while events are written.
+    Followers(followers::FollowerArgs),
     /// A download of the whole log, against a program that reads the table.
     Exports(exports::ExportArgs),
     /// A rival that the others start.
@@ -101,6 +106,7 @@ fn main() {
             What::Proofs(args) => proofs::run(args).await,
             What::Verify(args) => verify::run(&args),
             What::Filters(args) => filters::run(args).await,
+            What::Followers(args) => followers::run(args).await,
             What::Exports(args) => exports::run(args).await,
             What::Rival(_) => unreachable!("it ran above"),
         }
