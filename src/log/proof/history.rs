@@ -112,10 +112,10 @@ fn string_or_null<'a>(rest: &'a [u8], name: &[u8]) -> Option<(&'a [u8], Option<&
         return Some((rest.strip_suffix(name)?, None));
     }
     let rest = rest.strip_suffix(b"\"")?;
-    let start = rest.iter().rposition(|byte| *byte == b'"')?;
+    // The string begins at the quote before; a backslash met on the way there is nothing plain.
+    let start = rest.iter().rposition(|byte| matches!(byte, b'"' | b'\\'))?;
     let (rest, text) = rest.split_at_checked(start + 1)?;
-    let plain = !text.contains(&b'\\');
-    plain.then_some((rest.strip_suffix(b"\"")?.strip_suffix(name)?, Some(text)))
+    Some((rest.strip_suffix(b"\"")?.strip_suffix(name)?, Some(text)))
 }
 
 /// The last leaf of a record.
