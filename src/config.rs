@@ -41,6 +41,14 @@ pub struct DatabaseArgs {
     /// A file that holds the eraser's URL.
     #[arg(long, env = "THIDUA_ERASER_DATABASE_URL_FILE")]
     eraser_database_url_file: Option<PathBuf>,
+    /// Another database, `sqlite://path` or `postgres://…`, with a key for each record that has personal values, which are
+    /// sealed with it in the main one: when they are erased their key dies, and they are unreadable in old backups. Kept
+    /// out of the main database's backups, the same for all replicas, made by `thidua migrate`, and never given up again.
+    #[arg(long, env = "THIDUA_SUBJECT_KEYS", hide_env_values = true)]
+    subject_keys: Option<String>,
+    /// A file that holds the URL of the subjects' keys.
+    #[arg(long, env = "THIDUA_SUBJECT_KEYS_FILE")]
+    subject_keys_file: Option<PathBuf>,
 }
 
 impl fmt::Debug for DatabaseArgs {
@@ -68,7 +76,13 @@ impl DatabaseArgs {
             app: self.url()?,
             sealer: role(&self.sealer_database_url, &self.sealer_database_url_file)?,
             eraser: role(&self.eraser_database_url, &self.eraser_database_url_file)?,
+            keys: role(&self.subject_keys, &self.subject_keys_file)?,
         })
+    }
+
+    /// The URL of whoever owns the schema, with the keys.
+    pub fn owner(&self) -> Result<Urls, Error> {
+        Ok(Urls { sealer: None, eraser: None, ..self.urls()? })
     }
 
     /// The URLs of a database that a command looks into: an embedded one is not made by looking.

@@ -5,8 +5,8 @@
 //! meaning while the types move on. [`audited`] attaches the guard that refuses a change without
 //! its event.
 
-pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
+pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 pub mod audited;
 pub mod dialect;
@@ -36,6 +36,7 @@ mod m0021_exports;
 mod m0021_log_reads;
 mod m0022_erasures;
 mod m0023_log_keys;
+pub mod subject_keys;
 
 /// Every migration in the order in which it runs.
 pub struct Migrator;

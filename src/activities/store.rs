@@ -1,7 +1,7 @@
 //! Activities in SQL.
 
 use chrono::NaiveDate;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{ActivityContent, ActivityDraft, ActivityResource, ActivityState, ActivityTotals};
 use crate::auth::Scope;
 use crate::db::constraint::translate;
-use crate::db::{Event, WriteTx, list::List};
+use crate::db::{self, Conn, Event, WriteTx, list::List};
 use crate::error::Error;
 use crate::http::page::{Found, Slice};
 use crate::{id, record};
@@ -255,11 +255,7 @@ pub struct Filter {
 }
 
 /// One page of activities.
-pub async fn page(
-    conn: &impl ConnectionTrait,
-    filter: &Filter,
-    slice: &Slice,
-) -> Result<Found<activity::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<activity::Model>, Error> {
     List::<activity::Entity>::of(filter.scope.condition("activity", "unit_id", "held_on"))
         .equal(activity::Column::CampaignId, filter.campaign)
         .equal(activity::Column::UnitId, filter.unit)
@@ -274,7 +270,7 @@ pub async fn page(
 /// True if an accepted activity says that `receiver` was helped by `giver`, as the unit that did it or as a giver of
 /// resources, on `by` or before (III.3.4).
 pub async fn was_helped(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     campaign: Uuid,
     giver: Uuid,
     receiver: Uuid,
@@ -285,7 +281,7 @@ pub async fn was_helped(
         .filter(activity::Column::ReceivingUnit.eq(receiver))
         .filter(activity::Column::State.eq(ActivityState::Accepted.as_str()))
         .filter(activity::Column::HeldOn.lte(by));
-    for row in select.all(conn).await.map_err(translate)? {
+    for row in db::all(conn, select).await.map_err(translate)? {
         let gave = row.contributions()?.iter().any(|contribution| contribution.giver_unit == Some(giver));
         if gave || row.unit_id == giver {
             return Ok(true);

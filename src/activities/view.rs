@@ -1,7 +1,6 @@
 //! Activities as one caller sees them, and what the caller may do with each.
 
 use chrono::NaiveDate;
-use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -10,7 +9,7 @@ use super::store::activity;
 use super::{ActivityContent, ActivityState, ActivityTotals, TRANSITIONS, registers, steps};
 use crate::auth::{Caller, Place, Standing, Transition};
 use crate::clock::rfc3339;
-use crate::db::WriteTx;
+use crate::db::{Conn, WriteTx};
 use crate::error::Error;
 use crate::http::resource::{self, Resource};
 use crate::registers::store::{Entered, Entry, entered};
@@ -59,7 +58,7 @@ impl Resource for activity::Model {
     type Sight = Entered;
     type View = ActivityView;
 
-    async fn sights(conn: &impl ConnectionTrait, rows: &[Self], caller: &Caller) -> Result<Vec<Entered>, Error> {
+    async fn sights(conn: &impl Conn, rows: &[Self], caller: &Caller) -> Result<Vec<Entered>, Error> {
         let places = resource::places(conn, rows, caller).await?.into_iter();
         let entries = rows.iter().map(entries).collect::<Result<Vec<_>, _>>()?;
         entered(conn, places.zip(entries).collect()).await

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{AttestationAnswer, AttestationDraft, AttestationState, Verdict};
 use crate::auth::Scope;
 use crate::db::constraint::translate;
-use crate::db::{Event, WriteTx, list::List};
+use crate::db::{self, Conn, Event, WriteTx, list::List};
 use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::http::page::{Found, Slice};
@@ -145,11 +145,7 @@ pub struct Filter {
 }
 
 /// One page of attestations.
-pub async fn page(
-    conn: &impl ConnectionTrait,
-    filter: &Filter,
-    slice: &Slice,
-) -> Result<Found<attestation::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<attestation::Model>, Error> {
     let concerned = |unit: &str| filter.scope.condition("attestation", unit, "attested_on");
     List::<attestation::Entity>::of(concerned("unit_id").or(concerned("attester_unit")))
         .equal(attestation::Column::CampaignId, filter.campaign)
@@ -164,7 +160,7 @@ pub async fn page(
 }
 
 /// The valid answers to one question, oldest first.
-pub async fn valid(conn: &impl ConnectionTrait, question: &Question) -> Result<Vec<attestation::Model>, Error> {
+pub async fn valid(conn: &impl Conn, question: &Question) -> Result<Vec<attestation::Model>, Error> {
     let select = attestation::Entity::find()
         .filter(attestation::Column::UnitId.eq(question.unit))
         .filter(attestation::Column::Statement.eq(&question.statement))
@@ -172,13 +168,13 @@ pub async fn valid(conn: &impl ConnectionTrait, question: &Question) -> Result<V
         .filter(attestation::Column::Round.eq(&question.round))
         .filter(attestation::Column::State.eq(AttestationState::Valid.as_str()))
         .order_by_asc(attestation::Column::Id);
-    select.all(conn).await.map_err(translate)
+    db::all(conn, select).await.map_err(translate)
 }
 
 /// What the valid answers to these attestations' questions amount to, with one query; `counts` says which are dated so that
 /// their round reads them.
 pub async fn verdicts(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     rows: &[attestation::Model],
     counts: impl Fn(&attestation::Model) -> bool,
 ) -> Result<HashMap<Question, Verdict>, Error> {
@@ -193,7 +189,7 @@ pub async fn verdicts(
         .filter(attestation::Column::Statement.is_in(statements))
         .filter(attestation::Column::State.eq(AttestationState::Valid.as_str()));
     let mut answers: HashMap<Question, Vec<AttestationAnswer>> = HashMap::new();
-    for row in select.all(conn).await.map_err(translate)?.into_iter().filter(counts) {
+    for row in db::all(conn, select).await.map_err(translate)?.into_iter().filter(counts) {
         answers.entry(row.question()).or_default().push(row.answer()?);
     }
     let verdict = |question: Question| {

@@ -8,7 +8,6 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -19,6 +18,7 @@ use super::{AttestationAnswer, AttestationState, TRANSITIONS, Verdict};
 use crate::auth::{Caller, Permission, Place, Standing, Transition, scope};
 use crate::campaigns::{self, Definition};
 use crate::clock::rfc3339;
+use crate::db::Conn;
 use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::http::resource::Resource;
@@ -81,7 +81,7 @@ impl Resource for attestation::Model {
     type Sight = Sight;
     type View = AttestationView;
 
-    async fn sights(conn: &impl ConnectionTrait, rows: &[Self], caller: &Caller) -> Result<Vec<Sight>, Error> {
+    async fn sights(conn: &impl Conn, rows: &[Self], caller: &Caller) -> Result<Vec<Sight>, Error> {
         let definitions = definitions(conn, rows).await?;
         let counts =
             |row: &Self| definitions.get(&row.campaign_id).is_some_and(|said| said.counts(&row.round, row.attested_on));
@@ -151,10 +151,7 @@ pub struct Sight {
 }
 
 /// What the campaigns of these attestations say, by campaign.
-async fn definitions(
-    conn: &impl ConnectionTrait,
-    rows: &[attestation::Model],
-) -> Result<HashMap<Uuid, Arc<Definition>>, Error> {
+async fn definitions(conn: &impl Conn, rows: &[attestation::Model]) -> Result<HashMap<Uuid, Arc<Definition>>, Error> {
     let mut definitions: HashMap<Uuid, Arc<Definition>> = HashMap::new();
     for row in rows {
         if let Entry::Vacant(place) = definitions.entry(row.campaign_id) {
@@ -166,7 +163,7 @@ async fn definitions(
 
 /// Who holds the body of each attestation today, by attestation.
 async fn holders(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     rows: &[attestation::Model],
     definitions: &HashMap<Uuid, Arc<Definition>>,
     caller: &Caller,

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::cache::Cache;
 use super::{Definition, UnitsFile, definition as file};
 use crate::db::constraint::translate;
-use crate::db::{DocumentRef, Record, WriteTx, document, list::List};
+use crate::db::{self, Conn, DocumentRef, Record, WriteTx, document, list::List};
 use crate::error::{Code, Error, Fault};
 use crate::http::page::{Found, Slice};
 use crate::recommendations::rules::RuleSet;
@@ -67,11 +67,7 @@ pub struct Filter {
 }
 
 /// One page of campaigns.
-pub async fn page(
-    conn: &impl ConnectionTrait,
-    filter: &Filter,
-    slice: &Slice,
-) -> Result<Found<campaign::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<campaign::Model>, Error> {
     List::<campaign::Entity>::all()
         .equal(campaign::Column::Code, filter.code.as_deref())
         .equal(campaign::Column::OwnerUnitId, filter.owner)
@@ -81,13 +77,13 @@ pub async fn page(
 }
 
 /// One campaign.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<campaign::Model>, Error> {
+pub async fn find(conn: &impl Conn, id: Uuid) -> Result<Option<campaign::Model>, Error> {
     campaign::Model::find(conn, id).await.map_err(translate)
 }
 
 /// The campaign of this code.
-pub async fn find_code(conn: &impl ConnectionTrait, code: &str) -> Result<Option<campaign::Model>, Error> {
-    campaign::Entity::find().filter(campaign::Column::Code.eq(code)).one(conn).await.map_err(translate)
+pub async fn find_code(conn: &impl Conn, code: &str) -> Result<Option<campaign::Model>, Error> {
+    db::one(conn, campaign::Entity::find().filter(campaign::Column::Code.eq(code))).await.map_err(translate)
 }
 
 /// The row, to be changed in this transaction.
@@ -104,13 +100,13 @@ static DEFINITIONS: Cache<Definition> = Cache::new();
 static RULE_SETS: Cache<RuleSet> = Cache::new();
 
 /// What the campaign says today. An unknown campaign is an invalid value at `/campaign`.
-pub async fn definition(conn: &impl ConnectionTrait, campaign: Uuid) -> Result<Arc<Definition>, Error> {
+pub async fn definition(conn: &impl Conn, campaign: Uuid) -> Result<Arc<Definition>, Error> {
     let row = find(conn, campaign).await?.ok_or_else(unknown_campaign)?;
     definition_of(conn, &row).await
 }
 
 /// What this row's documents say; the row may be the present one or one folded up to a position.
-pub async fn definition_of(conn: &impl ConnectionTrait, row: &campaign::Model) -> Result<Arc<Definition>, Error> {
+pub async fn definition_of(conn: &impl Conn, row: &campaign::Model) -> Result<Arc<Definition>, Error> {
     let said = DocumentRef::from_column(&row.definition)?;
     let units = DocumentRef::from_column(&row.units)?;
     let key = format!("{} {}", said.sha256, units.sha256);
@@ -127,17 +123,13 @@ pub async fn definition_of(conn: &impl ConnectionTrait, row: &campaign::Model) -
 }
 
 /// The rule set that serves a round of the campaign today. An unknown round is an invalid value at `/round`.
-pub async fn rule_set(conn: &impl ConnectionTrait, campaign: Uuid, round: &str) -> Result<Arc<RuleSet>, Error> {
+pub async fn rule_set(conn: &impl Conn, campaign: Uuid, round: &str) -> Result<Arc<RuleSet>, Error> {
     let row = find(conn, campaign).await?.ok_or_else(unknown_campaign)?;
     rule_set_of(conn, &row, round).await
 }
 
 /// The rule set that serves a round, by this row.
-pub async fn rule_set_of(
-    conn: &impl ConnectionTrait,
-    row: &campaign::Model,
-    round: &str,
-) -> Result<Arc<RuleSet>, Error> {
+pub async fn rule_set_of(conn: &impl Conn, row: &campaign::Model, round: &str) -> Result<Arc<RuleSet>, Error> {
     let mut refs = row.rule_set_refs()?.into_iter();
     let serving = refs.find(|rule_set| rule_set.rounds.iter().any(|known| known == round));
     let file = serving.ok_or_else(unknown_round)?.document;
@@ -152,7 +144,7 @@ pub async fn rule_set_of(
 /// The cut-off of a round as the filter of a list: whatever is dated up to that civil date. None if no round is asked
 /// for. A round is known within its campaign only.
 pub async fn cut_off(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     campaign: Option<Uuid>,
     round: Option<&str>,
 ) -> Result<Option<NaiveDate>, Error> {
@@ -171,11 +163,7 @@ pub async fn cut_off(
 }
 
 /// The round that a list of what belongs to rounds is narrowed to; refused as [`cut_off`] refuses it.
-pub async fn round(
-    conn: &impl ConnectionTrait,
-    campaign: Option<Uuid>,
-    round: Option<String>,
-) -> Result<Option<String>, Error> {
+pub async fn round(conn: &impl Conn, campaign: Option<Uuid>, round: Option<String>) -> Result<Option<String>, Error> {
     cut_off(conn, campaign, round.as_deref()).await?;
     Ok(round)
 }
@@ -185,7 +173,7 @@ fn bad(pointer: &'static str, vi: &'static str, en: &'static str) -> Error {
 }
 
 /// The units as a campaign's folder gave them.
-pub(super) async fn units_file(conn: &impl ConnectionTrait, file: &DocumentRef) -> Result<UnitsFile, Error> {
+pub(super) async fn units_file(conn: &impl Conn, file: &DocumentRef) -> Result<UnitsFile, Error> {
     UnitsFile::stored(&document::read(conn, file).await?).map_err(|findings| unreadable(&findings))
 }
 

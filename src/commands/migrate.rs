@@ -41,7 +41,7 @@ impl MigrateArgs {
 
 /// Migrates with the one URL: whoever owns the schema needs nobody else's rights.
 pub async fn run(args: MigrateArgs) -> Result<ExitCode, Error> {
-    let db = Db::connect(&args.database.url()?).await?;
+    let db = Db::connect(args.database.owner()?).await?;
     let roles = args.roles();
     let run = match &roles {
         Some(roles) => db.migrate_for(roles).await?,

@@ -180,13 +180,19 @@ async fn keep_signing(signer: Option<Arc<Signer>>) {
     }
 }
 
-/// Old idempotency answers go once an hour, callers that ceased to ask once a minute.
+/// Old idempotency answers and keys of what was erased go once an hour, callers that ceased to ask once a minute.
 async fn forget(shared: App) {
     for minute in 0_u64.. {
         if minute % 60 == 0
             && let Err(error) = shared.db.forget_old_answers(now()).await
         {
             tracing::warn!(%error, "old answers were not forgotten");
+        }
+        if minute % 60 == 0 {
+            shared.db.forget_keys();
+            if let Err(error) = shared.db.bury_keys(None).await {
+                tracing::warn!(%error, "keys of what was erased were not deleted");
+            }
         }
         shared.limits.rates.forget();
         tokio::time::sleep(Duration::from_secs(60)).await;

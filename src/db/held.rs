@@ -14,6 +14,10 @@ use sea_orm::{
 };
 use tokio::sync::OnceCell;
 
+use super::conn::{self, Conn, Keyed};
+use super::keys::SubjectKeys;
+use super::record::Record;
+
 /// An INSERT, UPDATE or DELETE and the number of rows that it must change.
 #[derive(Clone, Debug)]
 pub(super) struct Write {
@@ -36,6 +40,7 @@ impl Write {
 /// The connection of a write transaction, or one that runs ahead of it.
 pub struct WriteConn<'a> {
     over: Over<'a>,
+    keys: Option<SubjectKeys>,
     held: Mutex<Vec<Write>>,
 }
 
@@ -53,13 +58,13 @@ struct Ahead<'a> {
 }
 
 impl<'a> WriteConn<'a> {
-    pub(super) fn new(conn: &'a DatabaseTransaction) -> Self {
-        Self { over: Over::Transaction(conn), held: Mutex::default() }
+    pub(super) fn new(conn: &'a DatabaseTransaction, keys: Option<SubjectKeys>) -> Self {
+        Self { over: Over::Transaction(conn), keys, held: Mutex::default() }
     }
 
-    pub(super) fn ahead(pool: &'a DatabaseConnection) -> Self {
+    pub(super) fn ahead(pool: &'a Keyed<DatabaseConnection>) -> Self {
         let ahead = Ahead { pool, reading: OnceCell::new(), asked: AtomicBool::new(false) };
-        Self { over: Over::Ahead(ahead), held: Mutex::default() }
+        Self { over: Over::Ahead(ahead), keys: pool.keys().cloned(), held: Mutex::default() }
     }
 
     /// The transaction, for what only it can do: to lock, to write at once, or to read what it wrote.
@@ -74,9 +79,12 @@ impl<'a> WriteConn<'a> {
     }
 
     /// The row, locked until the transaction ends; SQLite has one writer anyway.
-    pub async fn find_locked<E: EntityTrait>(&self, row: Select<E>) -> Result<Option<E::Model>, DbErr> {
+    pub async fn find_locked<E>(&self, row: Select<E>) -> Result<Option<E::Model>, DbErr>
+    where
+        E: EntityTrait<Model: Record>,
+    {
         self.transaction()?;
-        row.lock_exclusive().one(self).await
+        conn::one(self, row.lock_exclusive()).await
     }
 
     /// What was held back, unless the closure asked for what only a transaction does; gives back what it read with.
@@ -171,6 +179,12 @@ pub(super) fn renumbered(sql: &str, by: usize) -> String {
         text.push_str(&format!("${}{}", number + by, &piece[digits..]));
     }
     text
+}
+
+impl Conn for WriteConn<'_> {
+    fn keys(&self) -> Option<&SubjectKeys> {
+        self.keys.as_ref()
+    }
 }
 
 #[async_trait]

@@ -8,8 +8,10 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement, Value as SqlValue};
 use uuid::Uuid;
 
 use super::ahead::Job;
+use super::conn::{self, Conn};
 use super::constraint::{placeholders, translate};
 use super::held::Write;
+use super::sealed::{Place, is_sealed};
 use super::{Context, Db, Outcome, WriteTx};
 use crate::clock::Micros;
 use crate::error::{Code, Error};
@@ -43,6 +45,8 @@ pub struct Answer {
     pub etag: Option<String>,
     /// The JSON body.
     pub body: String,
+    /// The record whose key seals the stored body, where there are keys: the new one, unless it shows another's values.
+    pub subject: Option<Uuid>,
     /// True if this is the stored answer of an earlier call.
     pub replayed: bool,
 }
@@ -93,7 +97,7 @@ impl Db {
                 return stored(tx, actor, once).await.map(Outcome::Unchanged);
             }
             let answer = f(tx).await?;
-            keep(tx, actor, once, &answer);
+            keep(tx, actor, once, &answer).await?;
             Ok(Outcome::Changed(answer))
         })
         .await
@@ -117,7 +121,8 @@ impl Db {
             return None;
         };
         let answer = said.ok().filter(|_| event)?;
-        writes.push(whole(backend, context.at, actor, once, &answer));
+        let body = body_to_keep(reader.conn(), actor, once, &answer).await.ok()?;
+        writes.push(whole(backend, context.at, actor, once, &answer, body));
         let (job, committed) = Job::of(writes)?;
         self.engine.post(job).await;
         committed.await.ok().map(|()| answer)
@@ -145,7 +150,7 @@ impl Needs {
 }
 
 /// The claim and the answer at once.
-fn whole(backend: DbBackend, at: Micros, actor: Uuid, once: &Once, answer: &Answer) -> Write {
+fn whole(backend: DbBackend, at: Micros, actor: Uuid, once: &Once, answer: &Answer, body: String) -> Write {
     let sql = format!(
         "INSERT INTO idempotency (actor_id, operation, idempotency_key, payload_hash, created_at, status, location, etag, \
          body) VALUES ({})",
@@ -160,9 +165,31 @@ fn whole(backend: DbBackend, at: Micros, actor: Uuid, once: &Once, answer: &Answ
         i64::from(answer.status).into(),
         answer.location.clone().into(),
         answer.etag.clone().into(),
-        answer.body.clone().into(),
+        body.into(),
     ];
     Write::new(sql, values, 1)
+}
+
+impl Once {
+    fn place(&self, actor: Uuid) -> Place<'_> {
+        Place::Answer { actor, operation: self.operation, key: &self.key }
+    }
+}
+
+/// The body as it is stored. A body is JSON and never looks sealed.
+async fn body_to_keep(conn: &impl Conn, actor: Uuid, once: &Once, answer: &Answer) -> Result<String, Error> {
+    let Some((keys, subject)) = conn.keys().zip(answer.subject) else { return Ok(answer.body.clone()) };
+    let key = keys.present(subject, 1).await.map_err(translate)?;
+    conn::seal(&key, once.place(actor), &answer.body.as_str().into())
+}
+
+/// The body as it was answered; `None` if its key is gone.
+async fn kept_body(conn: &impl Conn, actor: Uuid, once: &Once, body: String) -> Result<Option<String>, Error> {
+    if !is_sealed(&body) {
+        return Ok(Some(body));
+    }
+    let opened = conn::open(conn.keys(), [(once.place(actor), body.as_str())]).await.map_err(translate)?.pop();
+    Ok(opened.flatten().and_then(|body| body.as_str().map(str::to_owned)))
 }
 
 /// The claim comes first in the transaction, so that a second runner elsewhere waits for it.
@@ -200,13 +227,11 @@ async fn stored(tx: &WriteTx<'_>, actor: Uuid, once: &Once) -> Result<Answer, Er
     }
     let status = status.and_then(|status| u16::try_from(status).ok()).ok_or(Code::IdempotencyInFlight)?;
     let body: Option<String> = row.try_get("", "body").map_err(translate)?;
-    Ok(Answer {
-        status,
-        location,
-        etag: row.try_get("", "etag").map_err(translate)?,
-        body: body.unwrap_or_default(),
-        replayed: true,
-    })
+    let Some(body) = kept_body(tx.conn(), actor, once, body.unwrap_or_default()).await? else {
+        return Err(Error::new(Code::Erased).member("location", location));
+    };
+    let etag = row.try_get("", "etag").map_err(translate)?;
+    Ok(Answer { status, location, etag, body, subject: None, replayed: true })
 }
 
 impl WriteTx<'_> {
@@ -229,7 +254,8 @@ impl WriteTx<'_> {
 }
 
 /// Goes along with the effect.
-fn keep(tx: &WriteTx<'_>, actor: Uuid, once: &Once, answer: &Answer) {
+async fn keep(tx: &WriteTx<'_>, actor: Uuid, once: &Once, answer: &Answer) -> Result<(), Error> {
+    let body = body_to_keep(tx.conn(), actor, once, answer).await?;
     let backend = tx.conn().get_database_backend();
     let p: Vec<String> = (1..=7).map(|n| placeholders(backend, n, 1)).collect();
     let sql = format!(
@@ -241,10 +267,11 @@ fn keep(tx: &WriteTx<'_>, actor: Uuid, once: &Once, answer: &Answer) {
         i64::from(answer.status).into(),
         answer.location.clone().into(),
         answer.etag.clone().into(),
-        answer.body.clone().into(),
+        body.into(),
         actor.into(),
         once.operation.into(),
         once.key.clone().into(),
     ];
     tx.conn().along([Write::new(sql, values, 1)]);
+    Ok(())
 }

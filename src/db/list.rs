@@ -3,11 +3,13 @@
 use chrono::NaiveDate;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, JoinType, Order, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait, Select, Value as SqlValue,
+    ColumnTrait, DbErr, EntityTrait, FromQueryResult, JoinType, Order, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, Select, Value as SqlValue,
 };
 
+use super::conn::{self, Conn};
 use super::constraint::translate;
+use super::record::Record;
 use super::search;
 use crate::error::Error;
 use crate::http::page::{Found, Key, Place, Slice};
@@ -15,7 +17,7 @@ use crate::http::page::{Found, Key, Place, Slice};
 /// A list of records that is being narrowed; what is `None` narrows nothing.
 pub struct List<E: EntityTrait>(Select<E>);
 
-impl<E: EntityTrait> List<E> {
+impl<E: EntityTrait<Model: Record>> List<E> {
     /// The records for which `visible` holds.
     pub fn of(visible: SimpleExpr) -> Self {
         Self(E::find().filter(visible))
@@ -61,12 +63,7 @@ impl<E: EntityTrait> List<E> {
     }
 
     /// Runs it for one slice: ordered by `id`, or by name if words are looked for.
-    pub async fn page(
-        self,
-        conn: &impl ConnectionTrait,
-        id: impl ColumnTrait,
-        slice: &Slice,
-    ) -> Result<Found<E::Model>, Error> {
+    pub async fn page(self, conn: &impl Conn, id: impl ColumnTrait, slice: &Slice) -> Result<Found<E::Model>, Error> {
         if !slice.words.is_empty() {
             return self.named(conn, id, slice).await;
         }
@@ -75,18 +72,13 @@ impl<E: EntityTrait> List<E> {
             Place::After(after) => self.0.filter(id.gt(after.id)).order_by_asc(id),
             Place::Before(before) => self.0.filter(id.lt(before.id)).order_by_desc(id),
         };
-        let rows = select.limit(slice.limit + 1).all(conn).await.map_err(translate)?;
+        let rows = conn::all(conn, select.limit(slice.limit + 1)).await.map_err(translate)?;
         let (items, more) = cut(rows, slice)?;
         Ok(Found { items, more, ends: None })
     }
 
     /// The page of those whose names have the words, ordered by name.
-    async fn named(
-        self,
-        conn: &impl ConnectionTrait,
-        id: impl ColumnTrait,
-        slice: &Slice,
-    ) -> Result<Found<E::Model>, Error> {
+    async fn named(self, conn: &impl Conn, id: impl ColumnTrait, slice: &Slice) -> Result<Found<E::Model>, Error> {
         let stream = E::default().table_name().to_owned();
         let plan = search::Plan::of(conn, &stream, &slice.words).await?;
         let place = || [search::entry_column("sort_key"), search::entry_column("record_id")];
@@ -115,7 +107,9 @@ impl<E: EntityTrait> List<E> {
         let (rows, more) = cut(rows, slice)?;
         let end = |row: Option<&Named<E::Model>>| row.map(|row| row.sort_key.clone()).unwrap_or_default();
         let ends = Some([end(rows.first()), end(rows.last())]);
-        Ok(Found { items: rows.into_iter().map(|row| row.record).collect(), more, ends })
+        let mut items: Vec<E::Model> = rows.into_iter().map(|row| row.record).collect();
+        conn::open_rows(conn, &mut items).await.map_err(translate)?;
+        Ok(Found { items, more, ends })
     }
 }
 

@@ -14,29 +14,37 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBacken
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use keys::SubjectKeys;
+
 use crate::clock::Micros;
 use crate::error::{Code, Error};
 
 mod ahead;
+pub mod conn;
 pub mod constraint;
 pub mod document;
 pub mod erase;
 pub mod event;
 mod fate;
+pub mod field;
 mod held;
 pub mod idempotency;
+pub mod keys;
 pub mod list;
 mod postgres;
 pub mod record;
 pub mod roles;
+pub mod sealed;
 pub mod search;
 mod sqlite;
 
+pub use conn::{Conn, Keyed, Personal, all, one};
 pub use document::DocumentRef;
 pub use erase::Erased;
 pub use event::Event;
+pub use field::{Class, Field};
 pub use held::WriteConn;
-pub use record::{Class, Field, Record, Row};
+pub use record::{Record, Row};
 pub use roles::{Roles, Urls};
 
 /// The embedded or the production database.
@@ -45,6 +53,8 @@ pub struct Db {
     engine: Engine,
     in_flight: idempotency::InFlight,
     needs: idempotency::Needs,
+    /// What personal values are sealed with, if they are.
+    keys: Option<SubjectKeys>,
     /// True once the log turned out not to be the one that was signed.
     stopped: Arc<AtomicBool>,
     sealed: Sealed,
@@ -99,21 +109,21 @@ pub enum Actor {
 
 /// A read connection. Reads that must agree with each other use [`Db::snapshot`].
 #[derive(Clone)]
-pub struct Reader(DatabaseConnection);
+pub struct Reader(Keyed<DatabaseConnection>);
 
 impl Reader {
     /// The connection to hand to a `store` function.
-    pub fn conn(&self) -> &DatabaseConnection {
+    pub fn conn(&self) -> &Keyed<DatabaseConnection> {
         &self.0
     }
 }
 
 /// A consistent view of the database for several reads.
-pub struct Snapshot(DatabaseTransaction);
+pub struct Snapshot(Keyed<DatabaseTransaction>);
 
 impl Snapshot {
     /// The connection to hand to a `store` function.
-    pub fn conn(&self) -> &DatabaseTransaction {
+    pub fn conn(&self) -> &Keyed<DatabaseTransaction> {
         &self.0
     }
 }
@@ -127,12 +137,12 @@ pub struct WriteTx<'a> {
 }
 
 impl<'a> WriteTx<'a> {
-    fn new(conn: &'a DatabaseTransaction, context: &'a Context) -> Self {
-        Self { conn: WriteConn::new(conn), context, event: OnceLock::new() }
+    fn new(conn: &'a DatabaseTransaction, keys: Option<&SubjectKeys>, context: &'a Context) -> Self {
+        Self { conn: WriteConn::new(conn, keys.cloned()), context, event: OnceLock::new() }
     }
 
     /// Runs a closure before there is a transaction.
-    fn ahead(reader: &'a DatabaseConnection, context: &'a Context) -> Self {
+    fn ahead(reader: &'a Keyed<DatabaseConnection>, context: &'a Context) -> Self {
         Self { conn: WriteConn::ahead(reader), context, event: OnceLock::new() }
     }
 
@@ -200,11 +210,16 @@ impl Db {
         } else {
             return Err(Error::internal("THIDUA_DATABASE_URL must start with sqlite:// or postgres://"));
         };
-        Ok(Self::of(engine, sealed))
+        let keys = match &urls.keys {
+            Some(url) => Some(SubjectKeys::connect(url, &urls).await?),
+            None => None,
+        };
+        Ok(Self { keys, ..Self::of(engine, sealed) })
     }
 
     fn of(engine: Engine, sealed: Sealed) -> Self {
-        Self { engine, in_flight: Default::default(), needs: Default::default(), stopped: Arc::default(), sealed }
+        let (in_flight, needs) = (Default::default(), Default::default());
+        Self { engine, in_flight, needs, keys: None, stopped: Arc::default(), sealed }
     }
 
     /// The same database with the rights to erase; where there are no roles, the same rights.
@@ -241,8 +256,8 @@ impl Db {
     {
         self.may_write()?;
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.record(context, f).await,
-            Engine::Postgres(postgres) => postgres.record(context, f).await,
+            Engine::Sqlite(sqlite) => sqlite.record(context, self.keys.as_ref(), f).await,
+            Engine::Postgres(postgres) => postgres.record(context, self.keys.as_ref(), f).await,
         }
     }
 
@@ -302,18 +317,20 @@ impl Db {
 
     /// A connection for reads.
     pub fn reader(&self) -> Reader {
-        Reader(match &self.engine {
+        let conn = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.readers(),
             Engine::Postgres(postgres) => postgres.pool(),
-        })
+        };
+        Reader(Keyed::new(conn, self.keys.clone()))
     }
 
     /// A consistent view for several reads.
     pub async fn snapshot(&self) -> Result<Snapshot, Error> {
-        Ok(Snapshot(match &self.engine {
+        let conn = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.snapshot().await?,
             Engine::Postgres(postgres) => postgres.snapshot().await?,
-        }))
+        };
+        Ok(Snapshot(Keyed::new(conn, self.keys.clone())))
     }
 
     /// Leaves nothing of what was erased in the files of an embedded database; on PostgreSQL old rows and the WAL are the
@@ -354,21 +371,24 @@ impl Db {
 
     /// Brings the schema up to date and tells how many migrations ran; several processes may call this at once.
     pub async fn migrate(&self) -> Result<usize, Error> {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.migrate().await,
-            Engine::Postgres(postgres) => postgres.migrate(None).await,
-        }
+        let run = match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.migrate(self.keys.as_ref()).await?,
+            Engine::Postgres(postgres) => postgres.migrate(None, self.keys.as_ref()).await?,
+        };
+        self.migrate_keys().await.map(|()| run)
     }
 
     /// Brings the schema up to date and gives these roles their rights, at once: no new table is ever without them.
     pub async fn migrate_for(&self, roles: &Roles) -> Result<usize, Error> {
-        match &self.engine {
-            Engine::Sqlite(_) => Err(Error::internal("an embedded database has no roles")),
-            Engine::Postgres(postgres) => postgres.migrate(Some(roles)).await,
-        }
+        let run = match &self.engine {
+            Engine::Sqlite(_) => return Err(Error::internal("an embedded database has no roles")),
+            Engine::Postgres(postgres) => postgres.migrate(Some(roles), self.keys.as_ref()).await?,
+        };
+        self.migrate_keys().await.map(|()| run)
     }
 
-    /// The names of migrations that have not run, `search` if what is derived for it is of another version; reading them needs no rights to change the schema.
+    /// The names of migrations that have not run, `search` if what is derived for it is of another version, `subject_keys` if there is no
+    /// such database yet; reading them needs no rights to change the schema.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, Error> {
         use migration::MigratorTrait;
         let pending = migration::Migrator::get_pending_migrations_read_only(self.reader().conn()).await;
@@ -376,6 +396,9 @@ impl Db {
         let mut names: Vec<String> = pending.iter().map(|migration| migration.name().to_owned()).collect();
         if names.is_empty() && search::is_stale(self.reader().conn()).await? {
             names.push("search".to_owned());
+        }
+        if names.is_empty() && !self.keys_are_there().await? {
+            names.push("subject_keys".to_owned());
         }
         Ok(names)
     }
@@ -429,6 +452,9 @@ impl Db {
 
     /// Finishes what is in flight and closes the connections.
     pub async fn close(self) {
+        if let Some(keys) = self.keys {
+            keys.close().await;
+        }
         match self.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
             Engine::Postgres(postgres) => postgres.close().await,

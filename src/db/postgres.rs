@@ -18,7 +18,8 @@ use migration::{Migrator, MigratorTrait};
 
 use super::ahead::{self, Job, MOST};
 use super::fate::{self, Fate};
-use super::{Context, Outcome, Roles, Sealed, Urls, WriteTx, constraint, roles, search, timed_out};
+use super::keys::SubjectKeys;
+use super::{Context, Keyed, Outcome, Roles, Sealed, Urls, WriteTx, constraint, roles, search, timed_out};
 use crate::error::Error;
 use crate::log::{seal, tiles};
 
@@ -118,13 +119,13 @@ impl Postgres {
         begun.map_err(constraint::translate)
     }
 
-    pub(super) async fn record<T, F>(&self, context: &Context, f: F) -> Result<T, Error>
+    pub(super) async fn record<T, F>(&self, context: &Context, keys: Option<&SubjectKeys>, f: F) -> Result<T, Error>
     where
         F: AsyncFn(&WriteTx<'_>) -> Result<Outcome<T>, Error>,
     {
         let mut attempt = 1;
         loop {
-            match self.attempt(context, &f).await {
+            match self.attempt(context, keys, &f).await {
                 Err(error) if attempt < ATTEMPTS && constraint::wants_retry(&error) => {
                     // Full jitter: whoever collided should not meet again.
                     let [byte] = crate::id::random::<1>();
@@ -165,13 +166,13 @@ impl Postgres {
     }
 
     /// Runs the closure once; the transaction is still open afterwards, unless it failed.
-    async fn attempt<T, F>(&self, context: &Context, f: &F) -> Result<Attempt<T>, Error>
+    async fn attempt<T, F>(&self, context: &Context, keys: Option<&SubjectKeys>, f: &F) -> Result<Attempt<T>, Error>
     where
         F: AsyncFn(&WriteTx<'_>) -> Result<Outcome<T>, Error>,
     {
         let conn = self.pool.begin().await.map_err(constraint::translate)?;
         let outcome = {
-            let tx = WriteTx::new(&conn, context);
+            let tx = WriteTx::new(&conn, keys, context);
             let outcome = tokio::time::timeout(LIMIT, tx.run(f)).await.unwrap_or_else(|_| Err(timed_out()));
             outcome.map(|outcome| (outcome, tx.event.get().copied()))
         };
@@ -185,13 +186,15 @@ impl Postgres {
         }
     }
 
-    pub(super) async fn migrate(&self, for_roles: Option<&Roles>) -> Result<usize, Error> {
+    pub(super) async fn migrate(&self, for_roles: Option<&Roles>, keys: Option<&SubjectKeys>) -> Result<usize, Error> {
         let tx = self.pool.begin().await.map_err(constraint::translate)?;
         let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
         tx.execute_unprepared(&lock).await.map_err(constraint::translate)?;
         let waiting = Migrator::get_pending_migrations(&tx).await.map_err(constraint::translate)?.len();
         Migrator::up(&tx, None).await.map_err(constraint::translate)?;
+        let tx = Keyed::new(tx, keys.cloned());
         search::renew(&tx).await?;
+        let tx = tx.into_inner();
         tiles::renew(&tx).await?;
         if let Some(granted) = for_roles {
             roles::grant(&tx, granted).await?;
@@ -285,7 +288,11 @@ async fn role(pool: &DatabaseConnection, url: Option<&str>, name: &str) -> Resul
 }
 
 /// A pool whose sessions have these settings; with settings of its own it opens its connections when they are needed.
-async fn connect(url: &str, connections: u32, settings: &'static [(&str, &str)]) -> Result<DatabaseConnection, Error> {
+pub(super) async fn connect(
+    url: &str,
+    connections: u32,
+    settings: &'static [(&str, &str)],
+) -> Result<DatabaseConnection, Error> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).sqlx_logging(false).record_stmt_in_spans(false);
     match settings {

@@ -13,34 +13,16 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::conn::{self, Conn, Personal};
 use super::event::{Disclosure, Event, Leaf, MAX_LEAF, leaf_hash};
+use super::field::{Class, Field};
 use super::held::{Write, WriteConn};
+use super::sealed::SubjectKey;
 use super::{WriteTx, constraint, search};
 use crate::clock::{Micros, civil_date};
 use crate::error::{Code, Error};
 use crate::id;
-
-/// Who may learn a field's value, and in which form it enters the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Readable by everyone who may read the record; stands in the leaf.
-    Public,
-    /// For the offices concerned; stands in the leaf, which is read with permission only.
-    Internal,
-    /// Personal data or free text: only a salted commitment enters the leaf.
-    Personal,
-}
-
-/// A column and its class.
-#[derive(Clone, Copy, Debug)]
-pub struct Field {
-    /// The column's name, and the key in `changes`.
-    pub name: &'static str,
-    /// Its class.
-    pub class: Class,
-    /// True if records are found by its words.
-    pub searched: bool,
-}
+use crate::log::store;
 
 /// The columns that every audited row carries and no event states: they follow from the events.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,6 +58,8 @@ pub trait Record: Clone + Send + Sync + Sized + Serialize + DeserializeOwned + '
     fn row(&self) -> Row;
     /// Sets the common columns.
     fn set_row(&mut self, row: Row);
+    /// The personal columns that keys seal, by name.
+    fn personal(&mut self) -> Vec<(&'static str, Personal<'_>)>;
     /// The unit that the record concerns.
     fn unit(&self) -> Option<Uuid>;
     /// The campaign that the record belongs to.
@@ -87,17 +71,17 @@ pub trait Record: Clone + Send + Sync + Sized + Serialize + DeserializeOwned + '
     /// The statement that replaces the row if it still has `version`.
     fn update_row(self, backend: DbBackend, version: i64) -> Statement;
     /// Reads one row.
-    fn find(conn: &impl ConnectionTrait, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
+    fn find(conn: &impl Conn, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
     /// Reads one row that is about to change, holding its lock until the transaction ends.
     fn find_locked(conn: &WriteConn<'_>, id: Uuid) -> impl Future<Output = Result<Option<Self>, DbErr>> + Send;
     /// The rows after this one, by id.
     fn stretch(
-        conn: &impl ConnectionTrait,
+        conn: &impl Conn,
         after: Option<Uuid>,
         limit: u64,
     ) -> impl Future<Output = Result<Vec<Self>, DbErr>> + Send;
     /// Every row, for the comparison with the log.
-    fn all(conn: &impl ConnectionTrait) -> impl Future<Output = Result<Vec<Self>, DbErr>> + Send;
+    fn all(conn: &impl Conn) -> impl Future<Output = Result<Vec<Self>, DbErr>> + Send;
 
     /// The state as events state it: every field that is not null.
     fn state(&self) -> Result<Map<String, Value>, Error> {
@@ -134,10 +118,11 @@ impl WriteTx<'_> {
     /// Writes a new record and its first event. The row's common columns are filled in here.
     pub async fn insert<R: Record>(&self, mut record: R, event: Event<'_>) -> Result<R, Error> {
         let empty = Row { id: record.row().id, created_at: self.at(), ..Row::default() };
-        let (row, mut writes) = self.append::<R>(&empty, Map::new(), &record, event)?;
+        let key = self.key_of(&mut record, 0, event).await?;
+        let (row, mut writes) = self.append::<R>(&empty, Map::new(), &record, event, key.as_deref())?;
         record.set_row(row);
         let backend = self.conn().get_database_backend();
-        writes.push(Write::row(record.clone().insert_row(backend)));
+        writes.push(Write::row(conn::seal_row(record.clone(), key.as_deref())?.insert_row(backend)));
         writes.extend(search::enter(backend, &record)?);
         self.conn().hold(writes).await.map_err(constraint::translate)?;
         Ok(record)
@@ -146,10 +131,12 @@ impl WriteTx<'_> {
     /// Changes a record and writes the event. `old` was read with [`Record::find_locked`].
     pub async fn update<R: Record>(&self, old: &R, mut new: R, event: Event<'_>) -> Result<R, Error> {
         let before = old.row();
-        let (row, mut writes) = self.append(&before, old.state()?, &new, event)?;
+        let key = self.key_of(&mut new, before.version, event).await?;
+        let (row, mut writes) = self.append(&before, old.state()?, &new, event, key.as_deref())?;
         new.set_row(row);
         let backend = self.conn().get_database_backend();
-        writes.push(Write::row(new.clone().update_row(backend, before.version)));
+        let row = conn::seal_row(new.clone(), key.as_deref())?;
+        writes.push(Write::row(row.update_row(backend, before.version)));
         if search::moves(old, &new)? {
             search::forget(self.conn(), old.id()).await?;
             writes.extend(search::enter(backend, &new)?);
@@ -165,6 +152,7 @@ impl WriteTx<'_> {
         old: Map<String, Value>,
         record: &R,
         event: Event<'_>,
+        key: Option<&SubjectKey>,
     ) -> Result<(Row, Vec<Write>), Error> {
         let event_id = id::new_id();
         let mut commitments = before.commitments.clone();
@@ -194,7 +182,9 @@ impl WriteTx<'_> {
         let tip = leaf_hash(&leaf).to_vec();
         let unsealed = Unsealed { event_id, version, tip: &tip, leaf: &leaf };
         let mut writes = vec![self.post(record, before.id, event.name, unsealed)];
-        writes.extend(disclosures.into_iter().map(|disclosure| self.disclose(event_id, before.id, disclosure)));
+        for disclosure in disclosures {
+            writes.push(self.disclose(event_id, before.id, disclosure, key)?);
+        }
         self.wrote(event_id);
         let row =
             Row { id: before.id, version, tip, commitments, created_at: before.created_at, updated_at: self.at() };
@@ -224,16 +214,20 @@ impl WriteTx<'_> {
         )
     }
 
-    fn disclose(&self, event_id: Uuid, stream_id: Uuid, disclosure: Disclosure) -> Write {
-        let values: [SqlValue; 6] = [
-            event_id.into(),
-            disclosure.path.into(),
-            stream_id.into(),
-            stream_id.into(),
-            disclosure.salt.into(),
-            disclosure.value.into(),
-        ];
-        self.insertion("audit_disclosure (event_id, path, stream_id, subject_id, salt, value)", values)
+    fn disclose(
+        &self,
+        event_id: Uuid,
+        stream_id: Uuid,
+        disclosure: Disclosure,
+        key: Option<&SubjectKey>,
+    ) -> Result<Write, Error> {
+        let (salt, value) = match key {
+            Some(key) => store::sealed_disclosure(key, stream_id, event_id, &disclosure)?,
+            None => (disclosure.salt, disclosure.value),
+        };
+        let values: [SqlValue; 6] =
+            [event_id.into(), disclosure.path.into(), stream_id.into(), stream_id.into(), salt.into(), value.into()];
+        Ok(self.insertion("audit_disclosure (event_id, path, stream_id, subject_id, salt, value)", values))
     }
 
     fn insertion<const N: usize>(&self, into: &str, values: [SqlValue; N]) -> Write {
@@ -290,33 +284,8 @@ fn commit(path: &str, value: Value, disclosures: &mut Vec<Disclosure>) -> Result
     Ok(digest)
 }
 
-/// The class of a field, by its word.
-#[macro_export]
-macro_rules! class {
-    (public) => {
-        $crate::db::Class::Public
-    };
-    (internal) => {
-        $crate::db::Class::Internal
-    };
-    (personal) => {
-        $crate::db::Class::Personal
-    };
-}
-
-/// True for a field that is marked as searched.
-#[macro_export]
-macro_rules! searched {
-    () => {
-        false
-    };
-    (searched) => {
-        true
-    };
-}
-
 /// Declares a record: its table, what it concerns, and each column with its class. Records are found by the words of
-/// the columns marked `[searched]`, and ordered by the first of them.
+/// the columns marked `[searched]`, and ordered by the first of them; `[looked_up]` is a personal column that no key seals.
 ///
 /// Makes a module with the sea-orm `Model`, `Entity` and `Column`, and implements
 /// [`Record`](crate::db::Record).
@@ -331,7 +300,7 @@ macro_rules! record {
             use super::*;
             use sea_orm::entity::prelude::*;
             use sea_orm::{ActiveValue, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait};
-            use $crate::db::{Field, Record, Row, WriteConn};
+            use $crate::db::{self, Conn, Field, Personal, Record, Row, WriteConn};
 
             #[derive(Clone, Debug, PartialEq, DeriveEntityModel, serde::Serialize, serde::Deserialize)]
             #[sea_orm(table_name = $table)]
@@ -370,6 +339,7 @@ macro_rules! record {
                     name: stringify!($field),
                     class: $crate::class!($class),
                     searched: $crate::searched!($($mark)?),
+                    looked_up: $crate::looked_up!($($mark)?),
                 }),+];
 
                 fn id(&self) -> Uuid {
@@ -400,6 +370,12 @@ macro_rules! record {
                     self.updated_at = row.updated_at;
                 }
 
+                fn personal(&mut self) -> Vec<(&'static str, Personal<'_>)> {
+                    let places = [$($crate::personal!($class, self.$field)),+];
+                    let sealed = Self::FIELDS.iter().zip(places).filter(|(field, _)| !field.looked_up);
+                    sealed.filter_map(|(field, place)| Some((field.name, place?))).collect()
+                }
+
                 fn unit(&self) -> Option<Uuid> {
                     let unit: fn(&Model) -> Option<Uuid> = $unit;
                     unit(self)
@@ -427,8 +403,8 @@ macro_rules! record {
                     update.filter(Column::Id.eq(id)).filter(Column::Version.eq(version)).build(backend)
                 }
 
-                async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<Self>, DbErr> {
-                    Entity::find_by_id(id).one(conn).await
+                async fn find(conn: &impl Conn, id: Uuid) -> Result<Option<Self>, DbErr> {
+                    db::one(conn, Entity::find_by_id(id)).await
                 }
 
                 async fn find_locked(conn: &WriteConn<'_>, id: Uuid) -> Result<Option<Self>, DbErr> {
@@ -436,17 +412,17 @@ macro_rules! record {
                 }
 
                 async fn stretch(
-                    conn: &impl ConnectionTrait,
+                    conn: &impl Conn,
                     after: Option<Uuid>,
                     limit: u64,
                 ) -> Result<Vec<Self>, DbErr> {
                     let rows = Entity::find().order_by_asc(Column::Id).limit(limit);
                     let rows = if let Some(after) = after { rows.filter(Column::Id.gt(after)) } else { rows };
-                    rows.all(conn).await
+                    db::all(conn, rows).await
                 }
 
-                async fn all(conn: &impl ConnectionTrait) -> Result<Vec<Self>, DbErr> {
-                    Entity::find().all(conn).await
+                async fn all(conn: &impl Conn) -> Result<Vec<Self>, DbErr> {
+                    db::all(conn, Entity::find()).await
                 }
             }
         }

@@ -20,6 +20,8 @@ pub struct Urls {
     pub sealer: Option<String>,
     /// The same database as the eraser.
     pub eraser: Option<String>,
+    /// Another database, that of subjects' keys.
+    pub keys: Option<String>,
 }
 
 /// Names of the variables, for whoever has to set them.
@@ -29,7 +31,7 @@ pub const ERASER_URL: &str = "THIDUA_ERASER_DATABASE_URL";
 
 impl From<&str> for Urls {
     fn from(url: &str) -> Self {
-        Self { app: url.to_owned(), sealer: None, eraser: None }
+        Self { app: url.to_owned(), sealer: None, eraser: None, keys: None }
     }
 }
 

@@ -9,9 +9,11 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, 
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::conn::Keyed;
 use super::constraint::{placeholders, translate};
+use super::field::Field;
 use super::held::Write;
-use super::record::{Field, Record};
+use super::record::Record;
 use crate::error::Error;
 use crate::rooms;
 use crate::text::{after_prefix, sort_key, words};
@@ -139,7 +141,10 @@ async fn run(
 }
 
 /// By what the records after this one are found, a stretch at a time.
-pub async fn entries<R: Record>(conn: &DatabaseTransaction, after: Option<Uuid>) -> Result<Vec<(Uuid, Entry)>, Error> {
+pub async fn entries<R: Record>(
+    conn: &Keyed<DatabaseTransaction>,
+    after: Option<Uuid>,
+) -> Result<Vec<(Uuid, Entry)>, Error> {
     let rows = R::stretch(conn, after, CHUNK as u64).await.map_err(translate)?;
     rows.iter().map(|row| Ok((row.id(), Entry::of(&names(row)?)?))).collect()
 }
@@ -157,7 +162,7 @@ pub(super) async fn is_stale(conn: &impl ConnectionTrait) -> Result<bool, Error>
 }
 
 /// Computes both tables anew if they are of another version.
-pub(super) async fn renew(conn: &DatabaseTransaction) -> Result<(), Error> {
+pub(super) async fn renew(conn: &Keyed<DatabaseTransaction>) -> Result<(), Error> {
     if !is_stale(conn).await? {
         return Ok(());
     }

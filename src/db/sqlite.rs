@@ -19,7 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 use migration::{Migrator, MigratorTrait};
 
 use super::ahead::{self, Job, Load, MOST};
-use super::{Context, Outcome, Sealed, WriteTx, constraint, search, timed_out};
+use super::keys::SubjectKeys;
+use super::{Context, Keyed, Outcome, Sealed, WriteTx, constraint, search, timed_out};
 use crate::error::{Code, Error};
 use crate::log::{seal, tiles};
 
@@ -101,7 +102,7 @@ impl Sqlite {
         self.readers.begin().await.map_err(constraint::translate)
     }
 
-    pub(super) async fn record<T, F>(&self, context: &Context, f: F) -> Result<T, Error>
+    pub(super) async fn record<T, F>(&self, context: &Context, keys: Option<&SubjectKeys>, f: F) -> Result<T, Error>
     where
         F: AsyncFn(&WriteTx<'_>) -> Result<Outcome<T>, Error>,
     {
@@ -111,7 +112,7 @@ impl Sqlite {
         let mut turn = waited.map_err(|_| Error::new(Code::Busy))?;
         let outcome = {
             let conn = turn.conn.as_ref().expect("a turn that was not sent home holds the transaction");
-            let tx = WriteTx::new(conn, context);
+            let tx = WriteTx::new(conn, keys, context);
             tokio::time::timeout(TURN, tx.run(&f)).await.map_err(|_| timed_out())??
         };
         match outcome {
@@ -131,11 +132,13 @@ impl Sqlite {
     }
 
     /// `BEGIN IMMEDIATE` is the lock that makes several `migrate` at once safe.
-    pub(super) async fn migrate(&self) -> Result<usize, Error> {
+    pub(super) async fn migrate(&self, keys: Option<&SubjectKeys>) -> Result<usize, Error> {
         let tx = begin(&self.writer).await.map_err(constraint::translate)?;
         let waiting = Migrator::get_pending_migrations(&tx).await.map_err(constraint::translate)?.len();
         Migrator::up(&tx, None).await.map_err(constraint::translate)?;
+        let tx = Keyed::new(tx, keys.cloned());
         search::renew(&tx).await?;
+        let tx = tx.into_inner();
         tiles::renew(&tx).await?;
         tx.commit().await.map_err(constraint::translate)?;
         Ok(waiting)
@@ -174,7 +177,7 @@ impl Sqlite {
     }
 }
 
-async fn pool(url: &str, connections: u32, read_only: bool) -> Result<DatabaseConnection, Error> {
+pub(super) async fn pool(url: &str, connections: u32, read_only: bool) -> Result<DatabaseConnection, Error> {
     let mut options = ConnectOptions::new(if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rwc") });
     options.max_connections(connections).min_connections(1).sqlx_logging(false).record_stmt_in_spans(false);
     options.acquire_timeout(Duration::from_secs(2)).test_before_acquire(false);
@@ -225,6 +228,11 @@ async fn clean(url: &str, what: Cleaning) -> Result<bool, DbErr> {
     let cleaned = clean_with(&conn, what).await;
     conn.close().await?;
     cleaned
+}
+
+/// Leaves nothing of what was deleted in the files of a small database; false if somebody still reads from it.
+pub(super) async fn clear(url: &str) -> Result<bool, DbErr> {
+    clean(url, Cleaning::File).await
 }
 
 async fn clean_with(conn: &DatabaseConnection, what: Cleaning) -> Result<bool, DbErr> {

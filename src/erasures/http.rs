@@ -191,6 +191,9 @@ pub async fn erase_subject(
         created(format!("/v1/erasures/{}", row.id), row.version, &ErasureView::new(row)?)
     });
     let stored = stored.await?;
+    if let Err(error) = app.db.bury_keys(Some(subject)).await {
+        tracing::warn!(%error, "the key of what was erased is deleted within the hour");
+    }
     app.db.scrub().await;
     Ok(answer(stored))
 }

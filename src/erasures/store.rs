@@ -1,12 +1,11 @@
 //! Erasures in SQL.
 
-use sea_orm::ConnectionTrait;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{ErasureBasis, ErasureDraft};
 use crate::db::constraint::translate;
-use crate::db::{Erased, Event, Record, WriteTx, list::List};
+use crate::db::{Conn, Erased, Event, Record, WriteTx, list::List};
 use crate::error::Error;
 use crate::http::page::{Found, Slice};
 use crate::log::erased::fingerprint;
@@ -44,7 +43,7 @@ pub async fn record(tx: &WriteTx<'_>, draft: &ErasureDraft, erased: &Erased) -> 
 }
 
 /// One erasure.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<erasure::Model>, Error> {
+pub async fn find(conn: &impl Conn, id: Uuid) -> Result<Option<erasure::Model>, Error> {
     erasure::Model::find(conn, id).await.map_err(translate)
 }
 
@@ -60,7 +59,7 @@ pub struct Filter {
 }
 
 /// One page of erasures.
-pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: &Slice) -> Result<Found<erasure::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<erasure::Model>, Error> {
     List::<erasure::Entity>::all()
         .equal(erasure::Column::SubjectId, filter.subject)
         .equal(erasure::Column::LegalBasis, filter.legal_basis.map(ErasureBasis::as_str))

@@ -1,12 +1,12 @@
 //! Exports in SQL.
 
-use sea_orm::{ColumnTrait, ConnectionTrait};
+use sea_orm::ColumnTrait;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{ExportDraft, ExportFormat, ExportPurpose};
 use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list::List};
+use crate::db::{Conn, Event, Record, WriteTx, list::List};
 use crate::error::Error;
 use crate::http::page::{Found, Slice};
 use crate::log::store::Filter as Events;
@@ -76,7 +76,7 @@ pub async fn request(tx: &WriteTx<'_>, draft: &ExportDraft, to: i64) -> Result<e
 }
 
 /// One export.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<export::Model>, Error> {
+pub async fn find(conn: &impl Conn, id: Uuid) -> Result<Option<export::Model>, Error> {
     export::Model::find(conn, id).await.map_err(translate)
 }
 
@@ -94,7 +94,7 @@ pub struct Filter {
 }
 
 /// One page of exports.
-pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: &Slice) -> Result<Found<export::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<export::Model>, Error> {
     List::<export::Entity>::all()
         .equal(export::Column::Format, filter.format.map(ExportFormat::as_str))
         .equal(export::Column::Purpose, filter.purpose.map(ExportPurpose::as_str))

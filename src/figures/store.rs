@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Counts, FigureDraft, FigureState, day_of};
 use crate::auth::Scope;
 use crate::db::constraint::translate;
-use crate::db::{Event, WriteTx, list::List};
+use crate::db::{self, Conn, Event, WriteTx, list::List};
 use crate::error::Error;
 use crate::evidence::PaperNumber;
 use crate::http::page::{Found, Slice};
@@ -141,7 +141,7 @@ pub struct Filter {
 }
 
 /// One page of figures.
-pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: &Slice) -> Result<Found<figure::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<figure::Model>, Error> {
     List::<figure::Entity>::of(filter.scope.condition("figure", "unit_id", "day"))
         .equal(figure::Column::UnitId, filter.unit)
         .equal(figure::Column::State, filter.state.map(FigureState::as_str))
@@ -155,7 +155,7 @@ pub async fn page(conn: &impl ConnectionTrait, filter: &Filter, slice: &Slice) -
 
 /// The confirmed figures of one year under one standard, by unit.
 pub async fn confirmed_of(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     year: i32,
     poverty_standard: &str,
 ) -> Result<HashMap<Uuid, figure::Model>, Error> {
@@ -163,6 +163,6 @@ pub async fn confirmed_of(
         .filter(figure::Column::Year.eq(year))
         .filter(figure::Column::PovertyStandard.eq(poverty_standard))
         .filter(figure::Column::State.eq(FigureState::Confirmed.as_str()));
-    let rows = select.all(conn).await.map_err(translate)?;
+    let rows = db::all(conn, select).await.map_err(translate)?;
     Ok(rows.into_iter().map(|row| (row.unit_id, row)).collect())
 }

@@ -1,6 +1,5 @@
 //! Figures as one caller sees them, and what the caller may do with each.
 
-use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -9,6 +8,7 @@ use super::store::figure;
 use super::{Counts, FigureState, TRANSITIONS};
 use crate::auth::{Caller, Place, Standing, Transition};
 use crate::clock::rfc3339;
+use crate::db::Conn;
 use crate::error::Error;
 use crate::http::resource::{self, Resource};
 
@@ -55,7 +55,7 @@ impl Resource for figure::Model {
     type Sight = Place;
     type View = FigureView;
 
-    async fn sights(conn: &impl ConnectionTrait, rows: &[Self], caller: &Caller) -> Result<Vec<Place>, Error> {
+    async fn sights(conn: &impl Conn, rows: &[Self], caller: &Caller) -> Result<Vec<Place>, Error> {
         resource::places(conn, rows, caller).await
     }
 

@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::db::Conn;
 use actix_web::web;
 use chrono::NaiveDate;
-use sea_orm::ConnectionTrait;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ pub const MOST_EVALUATED: usize = 200;
 const TOLD: usize = 6;
 
 /// Computes what the corrections among these findings moved, and says so in their sentences.
-pub async fn evaluate(conn: &impl ConnectionTrait, campaigns: &[Uuid], findings: &mut [Finding]) -> Result<(), Error> {
+pub async fn evaluate(conn: &impl Conn, campaigns: &[Uuid], findings: &mut [Finding]) -> Result<(), Error> {
     let asked = findings.iter().filter_map(|finding| finding.correction).take(MOST_EVALUATED);
     let asked: BTreeMap<i64, Correction> = asked.map(|correction| (correction.position, correction)).collect();
     let mut moved: BTreeMap<i64, Option<Vec<OutcomeChange>>> =
@@ -104,11 +104,7 @@ type Outcomes = BTreeMap<(String, Uuid, OutcomePart, String), String>;
 
 impl Pass {
     /// What a correction changed; nothing if that cannot be computed.
-    async fn moved(
-        &mut self,
-        conn: &impl ConnectionTrait,
-        correction: &Correction,
-    ) -> Result<Option<Vec<OutcomeChange>>, Error> {
+    async fn moved(&mut self, conn: &impl Conn, correction: &Correction) -> Result<Option<Vec<OutcomeChange>>, Error> {
         self.read_to(conn, correction.position - 1).await?;
         let asking = self.asking(conn, correction).await?;
         if asking.is_empty() {
@@ -122,7 +118,7 @@ impl Pass {
         Ok(Some(changes(self.campaign, &before, &after)))
     }
 
-    async fn read_to(&mut self, conn: &impl ConnectionTrait, position: i64) -> Result<(), Error> {
+    async fn read_to(&mut self, conn: &impl Conn, position: i64) -> Result<(), Error> {
         feed(conn, &mut self.knowledge, self.campaign, self.read, position).await?;
         self.knowledge.index();
         self.read = position;
@@ -130,7 +126,7 @@ impl Pass {
     }
 
     /// The rounds whose time has the figure's year, each with the units that the figure may count for.
-    async fn asking(&self, conn: &impl ConnectionTrait, correction: &Correction) -> Result<Vec<Asking>, Error> {
+    async fn asking(&self, conn: &impl Conn, correction: &Correction) -> Result<Vec<Asking>, Error> {
         let Some(known) = self.knowledge.get("campaign", self.campaign) else { return Ok(Vec::new()) };
         let folded = known.folded();
         let row = campaign::Model::from_state(folded.state.clone(), folded.row.clone()).map_err(Error::internal)?;

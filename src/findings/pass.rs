@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::ConnectionTrait;
+use crate::db::Conn;
 use uuid::Uuid;
 
 use super::questions::Watches;
@@ -25,7 +25,7 @@ pub struct Found {
 }
 
 /// Answers one question, or all, by the leaves up to and including `position`.
-pub async fn run(conn: &impl ConnectionTrait, question: Option<&str>, position: i64) -> Result<Found, Error> {
+pub async fn run(conn: &impl Conn, question: Option<&str>, position: i64) -> Result<Found, Error> {
     let (mut watches, mut known) = (Watches::of(question), Known::default());
     let mut after = -1;
     while after < position {
@@ -50,11 +50,7 @@ pub async fn run(conn: &impl ConnectionTrait, question: Option<&str>, position: 
 }
 
 /// What a campaign's documents say by what is known.
-async fn definition(
-    conn: &impl ConnectionTrait,
-    known: &Known,
-    campaign: Uuid,
-) -> Result<Option<Arc<Definition>>, Error> {
+async fn definition(conn: &impl Conn, known: &Known, campaign: Uuid) -> Result<Option<Arc<Definition>>, Error> {
     let Some(folded) = known.campaign(campaign) else { return Ok(None) };
     let Ok(row) = campaign::Model::from_state(folded.state.clone(), folded.row.clone()) else { return Ok(None) };
     definition_of(conn, &row).await.map(Some)

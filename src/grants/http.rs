@@ -12,6 +12,7 @@ use super::{AccountState, GrantDraft, GrantState};
 use crate::auth::policy::permit::{ManageGrants, ReadGrants, ReadSelf};
 use crate::auth::{Caller, Permission, Permit, Role};
 use crate::clock::rfc3339;
+use crate::db::idempotency::Answer;
 use crate::db::{Outcome, WriteTx};
 use crate::error::{Code, Error};
 use crate::http::page::Page;
@@ -392,7 +393,9 @@ pub async fn give_grant(
         let account = store::account_for(tx, &body.value).await?;
         store::not_given(tx, account.id, &body.value, today).await?;
         let row = store::give(tx, account.id, &body.value, today).await?;
-        created(format!("/v1/grants/{}", row.id), row.version, &GrantView::new(&row, &permit.caller))
+        let answer = created(format!("/v1/grants/{}", row.id), row.version, &GrantView::new(&row, &permit.caller))?;
+        // It shows whose account it is, and is forgotten with that.
+        Ok(Answer { subject: Some(account.id), ..answer })
     });
     Ok(answer(stored.await?))
 }

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Statement, Value as SqlValue};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, Statement, Value as SqlValue};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use crate::auth::token::Caller as Identity;
 use crate::auth::{Held, Role, Scope};
 use crate::clock::Micros;
 use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list::List};
+use crate::db::{self, Conn, Event, Record, WriteTx, list::List};
 use crate::error::{Code, Error};
 use crate::http::page::{Found, Slice};
 use crate::revocations::store::revoked;
@@ -21,7 +21,7 @@ record! {
     /// A person or program that may hold grants.
     account in "account", unit: |_| None, campaign: |_| None, day: |_| None, {
         internal issuer: String,
-        personal subject: Option<String>,
+        personal [looked_up] subject: Option<String>,
         personal [searched] label: Option<String>,
         internal state: String,
     }
@@ -70,12 +70,7 @@ const HOLDER: &str = concat!(
 );
 
 /// Who holds a token, and whether it is still good; one query, on every request.
-pub async fn holder(
-    conn: &impl ConnectionTrait,
-    token: &Identity,
-    at: Micros,
-    today: NaiveDate,
-) -> Result<Holder, Error> {
+pub async fn holder(conn: &impl Conn, token: &Identity, at: Micros, today: NaiveDate) -> Result<Holder, Error> {
     let [sid, jti, at, issued_at] = revocations::store::revoked_values(token, at);
     let person: [SqlValue; 3] = [token.issuer.as_str().into(), token.subject.as_str().into(), today.into()];
     let values = [sid, jti, at, issued_at].into_iter().chain(person);
@@ -91,7 +86,7 @@ pub async fn holder(
 }
 
 /// Whether an account holds this role for this unit on a day.
-pub async fn holds(conn: &impl ConnectionTrait, account: Uuid, wanted: &Held, today: NaiveDate) -> Result<bool, Error> {
+pub async fn holds(conn: &impl Conn, account: Uuid, wanted: &Held, today: NaiveDate) -> Result<bool, Error> {
     let unit = match wanted.unit {
         Some(unit) => role_grant::Column::UnitId.eq(unit),
         None => role_grant::Column::UnitId.is_null(),
@@ -101,7 +96,7 @@ pub async fn holds(conn: &impl ConnectionTrait, account: Uuid, wanted: &Held, to
         .filter(role_grant::Column::Role.eq(wanted.role.as_str()))
         .filter(unit)
         .filter(stands(GrantState::Valid, today));
-    Ok(grants.one(conn).await.map_err(translate)?.is_some())
+    Ok(db::one(conn, grants).await.map_err(translate)?.is_some())
 }
 
 /// The account of this issuer and subject, registered if it is new.
@@ -109,9 +104,8 @@ pub async fn account_for(tx: &WriteTx<'_>, draft: &GrantDraft) -> Result<account
     tx.lock("accounts").await?;
     let known = account::Entity::find()
         .filter(account::Column::Issuer.eq(draft.issuer.as_str()))
-        .filter(account::Column::Subject.eq(draft.subject.as_str()))
-        .one(tx.conn());
-    if let Some(account) = known.await.map_err(translate)? {
+        .filter(account::Column::Subject.eq(draft.subject.as_str()));
+    if let Some(account) = db::one(tx.conn(), known).await.map_err(translate)? {
         return Ok(account);
     }
     let account = account::Model {
@@ -143,7 +137,7 @@ pub async fn not_given(tx: &WriteTx<'_>, account: Uuid, draft: &GrantDraft, toda
     if let Some(to) = draft.valid_to {
         same = same.filter(role_grant::Column::ValidFrom.lte(to));
     }
-    match same.one(tx.conn()).await.map_err(translate)? {
+    match db::one(tx.conn(), same).await.map_err(translate)? {
         Some(row) => Err(Error::new(Code::AlreadyExists).member("grant", row.id.to_string())),
         None => Ok(()),
     }
@@ -192,8 +186,8 @@ pub async fn end(
 /// The grants of an account, all of which have ended: 409 if one has not, since its holder would lose it without a word.
 pub async fn all_ended(tx: &WriteTx<'_>, account: Uuid, today: NaiveDate) -> Result<Vec<Uuid>, Error> {
     tx.lock("accounts").await?;
-    let grants = role_grant::Entity::find().filter(role_grant::Column::AccountId.eq(account)).all(tx.conn()).await;
-    let grants = grants.map_err(translate)?;
+    let grants = role_grant::Entity::find().filter(role_grant::Column::AccountId.eq(account));
+    let grants = db::all(tx.conn(), grants).await.map_err(translate)?;
     let ended = |row: &role_grant::Model| GrantState::of(row.valid_from, row.valid_to, today) == GrantState::Ended;
     match grants.iter().find(|row| !ended(row)) {
         Some(row) => Err(Error::new(Code::InUse).member("grant", row.id.to_string())),
@@ -202,12 +196,12 @@ pub async fn all_ended(tx: &WriteTx<'_>, account: Uuid, today: NaiveDate) -> Res
 }
 
 /// One grant.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<role_grant::Model>, Error> {
+pub async fn find(conn: &impl Conn, id: Uuid) -> Result<Option<role_grant::Model>, Error> {
     role_grant::Model::find(conn, id).await.map_err(translate)
 }
 
 /// One account.
-pub async fn find_account(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<account::Model>, Error> {
+pub async fn find_account(conn: &impl Conn, id: Uuid) -> Result<Option<account::Model>, Error> {
     account::Model::find(conn, id).await.map_err(translate)
 }
 
@@ -230,7 +224,7 @@ pub struct GrantFilter {
 
 /// One page of grants.
 pub async fn page(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     filter: &GrantFilter,
     today: NaiveDate,
     slice: &Slice,
@@ -276,7 +270,7 @@ pub struct AccountFilter {
 
 /// One page of accounts.
 pub async fn accounts(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     filter: &AccountFilter,
     today: NaiveDate,
     slice: &Slice,

@@ -175,7 +175,8 @@ pub fn changed<T: Serialize>(version: i64, view: &T) -> Result<HttpResponse, Err
 pub fn created<T: Serialize>(location: String, version: i64, view: &T) -> Result<Answer, Error> {
     let body = serde_json::to_string(view).map_err(Error::internal)?;
     let etag = Some(etag(version, &body));
-    Ok(Answer { status: 201, location: Some(location), etag, body, replayed: false })
+    let subject = location.rsplit('/').next().and_then(|id| Uuid::try_parse(id).ok());
+    Ok(Answer { status: 201, location: Some(location), etag, body, subject, replayed: false })
 }
 
 /// Writes an answer, fresh or replayed.

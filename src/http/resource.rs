@@ -5,7 +5,6 @@
 //! still the version that was read (412), is it possible now (409).
 
 use actix_web::{HttpRequest, HttpResponse};
-use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -14,7 +13,7 @@ use super::{App, IfMatch, Listing, changed, created, found};
 use crate::auth::{Caller, Needed, Permission, Permit, Place, Standing, Transition, scope, transition};
 use crate::db::constraint::translate;
 use crate::db::idempotency::Answer;
-use crate::db::{Outcome, Record, WriteTx};
+use crate::db::{Conn, Outcome, Record, WriteTx};
 use crate::error::{Code, Error};
 use crate::log::http::{History, history};
 
@@ -29,7 +28,7 @@ pub trait Resource: Record {
 
     /// The sights of many records, in their order, with a fixed number of queries.
     fn sights(
-        conn: &impl ConnectionTrait,
+        conn: &impl Conn,
         rows: &[Self],
         caller: &Caller,
     ) -> impl Future<Output = Result<Vec<Self::Sight>, Error>>;
@@ -85,14 +84,14 @@ pub async fn made<R: Resource>(tx: &WriteTx<'_>, path: &str, row: R, caller: &Ca
 }
 
 /// The places of records that stand at one unit on one day.
-pub async fn places<R: Record>(conn: &impl ConnectionTrait, rows: &[R], caller: &Caller) -> Result<Vec<Place>, Error> {
+pub async fn places<R: Record>(conn: &impl Conn, rows: &[R], caller: &Caller) -> Result<Vec<Place>, Error> {
     let records: Option<Vec<_>> = rows.iter().map(|row| Some((row.unit()?, row.day()?))).collect();
     let records = records.ok_or_else(|| Error::internal("a record without a place"))?;
     scope::places(conn, &records, caller.today).await
 }
 
 /// The sight of one record, whether or not the caller may see it.
-pub async fn sight<R: Resource>(conn: &impl ConnectionTrait, row: &R, caller: &Caller) -> Result<R::Sight, Error> {
+pub async fn sight<R: Resource>(conn: &impl Conn, row: &R, caller: &Caller) -> Result<R::Sight, Error> {
     let mut sights = R::sights(conn, std::slice::from_ref(row), caller).await?;
     sights.pop().ok_or_else(|| Error::internal("a row without a place"))
 }
@@ -100,7 +99,7 @@ pub async fn sight<R: Resource>(conn: &impl ConnectionTrait, row: &R, caller: &C
 /// Answers a list.
 pub async fn list<R: Resource>(
     listing: &Listing<'_>,
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     found: Found<R>,
     caller: &Caller,
 ) -> Result<HttpResponse, Error> {
@@ -115,7 +114,7 @@ pub async fn list<R: Resource>(
 /// Answers a read of one record.
 pub async fn read<R: Resource>(
     request: &HttpRequest,
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     caller: &Caller,
     id: Uuid,
 ) -> Result<HttpResponse, Error> {
@@ -177,13 +176,13 @@ pub fn differs<T: PartialEq>(old: &T, new: &T, pointer: &str) -> Result<(), Erro
     Ok(())
 }
 
-async fn seen<R: Resource>(conn: &impl ConnectionTrait, caller: &Caller, id: Uuid) -> Result<(R, R::Sight), Error> {
+async fn seen<R: Resource>(conn: &impl Conn, caller: &Caller, id: Uuid) -> Result<(R, R::Sight), Error> {
     let row = R::find(conn, id).await.map_err(translate)?.ok_or(Code::NotFound)?;
     let sight = visible(conn, &row, caller).await?;
     Ok((row, sight))
 }
 
-async fn visible<R: Resource>(conn: &impl ConnectionTrait, row: &R, caller: &Caller) -> Result<R::Sight, Error> {
+async fn visible<R: Resource>(conn: &impl Conn, row: &R, caller: &Caller) -> Result<R::Sight, Error> {
     let sight = sight(conn, row, caller).await?;
     let seen = R::places(&sight).any(|place| caller.may(Permission::ReadRecords, place));
     if seen { Ok(sight) } else { Err(Code::NotFound.into()) }

@@ -1,14 +1,14 @@
 //! Initiatives in SQL.
 
 use chrono::NaiveDate;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{InitiativeBeneficiary, InitiativeContent, InitiativeDraft, InitiativeKind, InitiativeState, Recognition};
 use crate::auth::Scope;
-use crate::db::{Event, WriteTx, list::List};
+use crate::db::{Conn, Event, WriteTx, list::List};
 use crate::error::Error;
 use crate::evidence::PaperNumber;
 use crate::http::page::{Found, Slice};
@@ -188,11 +188,7 @@ pub struct Filter {
 }
 
 /// One page of initiatives.
-pub async fn page(
-    conn: &impl ConnectionTrait,
-    filter: &Filter,
-    slice: &Slice,
-) -> Result<Found<initiative::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<initiative::Model>, Error> {
     List::<initiative::Entity>::of(filter.scope.condition("initiative", "unit_id", "proposed_on"))
         .equal(initiative::Column::CampaignId, filter.campaign)
         .equal(initiative::Column::UnitId, filter.unit)

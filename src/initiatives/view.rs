@@ -1,6 +1,5 @@
 //! Initiatives as one caller sees them, and what the caller may do with each.
 
-use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -9,7 +8,7 @@ use super::store::initiative;
 use super::{InitiativeContent, InitiativeState, Recognition, TRANSITIONS, steps};
 use crate::auth::{Caller, Place, Standing, Transition};
 use crate::clock::rfc3339;
-use crate::db::WriteTx;
+use crate::db::{Conn, WriteTx};
 use crate::error::Error;
 use crate::http::resource::{self, Resource};
 use crate::registers::store::{Entered, Entry, entered};
@@ -55,7 +54,7 @@ impl Resource for initiative::Model {
     type Sight = Entered;
     type View = InitiativeView;
 
-    async fn sights(conn: &impl ConnectionTrait, rows: &[Self], caller: &Caller) -> Result<Vec<Entered>, Error> {
+    async fn sights(conn: &impl Conn, rows: &[Self], caller: &Caller) -> Result<Vec<Entered>, Error> {
         let places = resource::places(conn, rows, caller).await?.into_iter();
         let entries = rows.iter().map(entries).collect::<Result<Vec<_>, _>>()?;
         entered(conn, places.zip(entries).collect()).await

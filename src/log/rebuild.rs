@@ -19,7 +19,7 @@ use crate::canonical::{canonical, hex, sha256};
 use crate::clock::{civil_date, rfc3339};
 use crate::db::constraint::{placeholders, translate};
 use crate::db::event::{Disclosure, leaf_hash};
-use crate::db::{Class, Db, Erased, Field, Record, WriteTx, search};
+use crate::db::{Class, Db, Erased, Field, Keyed, Record, WriteTx, search};
 use crate::error::Error;
 use crate::rooms;
 use crate::units;
@@ -33,7 +33,7 @@ pub struct Kind {
     /// The columns that events state.
     pub fields: &'static [Field],
     write: for<'a> fn(&'a DatabaseTransaction, &'a Folded, &'a str) -> BoxFuture<'a, Result<(), Error>>,
-    rows: for<'a> fn(&'a DatabaseTransaction) -> BoxFuture<'a, Result<Rows, Error>>,
+    rows: for<'a> fn(&'a Keyed<DatabaseTransaction>) -> BoxFuture<'a, Result<Rows, Error>>,
     /// By what the records after this one are found, a stretch at a time.
     pub entries: Entries,
     /// Takes the personal values out of one record.
@@ -42,8 +42,10 @@ pub struct Kind {
 
 type Erase = for<'a, 'b> fn(&'a WriteTx<'b>, Uuid) -> BoxFuture<'a, Result<Option<Erased>, Error>>;
 
-type Entries =
-    for<'a> fn(&'a DatabaseTransaction, Option<Uuid>) -> BoxFuture<'a, Result<Vec<(Uuid, search::Entry)>, Error>>;
+type Entries = for<'a> fn(
+    &'a Keyed<DatabaseTransaction>,
+    Option<Uuid>,
+) -> BoxFuture<'a, Result<Vec<(Uuid, search::Entry)>, Error>>;
 
 impl Kind {
     /// The kind of this record.
@@ -304,7 +306,7 @@ async fn post(conn: &DatabaseTransaction, text: &str, folded: &Folded, day: chro
 }
 
 /// Every row as one JSON object; a `$` before the common columns keeps them apart.
-async fn rows<R: Record>(conn: &DatabaseTransaction) -> Result<Rows, Error> {
+async fn rows<R: Record>(conn: &Keyed<DatabaseTransaction>) -> Result<Rows, Error> {
     let mut rows = Rows::new();
     for record in R::all(conn).await.map_err(translate)? {
         let row = record.row();
@@ -322,7 +324,11 @@ async fn rows<R: Record>(conn: &DatabaseTransaction) -> Result<Rows, Error> {
     Ok(rows)
 }
 
-async fn compare(live: &DatabaseTransaction, fresh: &DatabaseTransaction, report: &mut Report) -> Result<(), Error> {
+async fn compare(
+    live: &Keyed<DatabaseTransaction>,
+    fresh: &Keyed<DatabaseTransaction>,
+    report: &mut Report,
+) -> Result<(), Error> {
     for kind in rooms::kinds() {
         let (served, rebuilt) = ((kind.rows)(live).await?, (kind.rows)(fresh).await?);
         report.records += rebuilt.len();
@@ -351,8 +357,8 @@ async fn compare(live: &DatabaseTransaction, fresh: &DatabaseTransaction, report
 /// Records are found by the names that the log says, and by no others. The words stay out of the report.
 async fn found_by(
     kind: &Kind,
-    live: &DatabaseTransaction,
-    fresh: &DatabaseTransaction,
+    live: &Keyed<DatabaseTransaction>,
+    fresh: &Keyed<DatabaseTransaction>,
     differences: &mut Vec<String>,
 ) -> Result<(), Error> {
     let mut served = search::stored(live, kind.stream).await?;
@@ -381,8 +387,8 @@ struct Day {
 
 /// The day of each event decides who may see it. No leaf says it: it is that of the record, as it was then.
 async fn days(
-    live: &DatabaseTransaction,
-    fresh: &DatabaseTransaction,
+    live: &Keyed<DatabaseTransaction>,
+    fresh: &Keyed<DatabaseTransaction>,
     differences: &mut Vec<String>,
 ) -> Result<(), Error> {
     let mut after = -1;
@@ -434,7 +440,7 @@ async fn documents(conn: &DatabaseTransaction, differences: &mut Vec<String>) ->
     Ok(())
 }
 
-async fn disclosed(conn: &DatabaseTransaction) -> Result<HashMap<(Uuid, String), Disclosure>, Error> {
+async fn disclosed(conn: &Keyed<DatabaseTransaction>) -> Result<HashMap<(Uuid, String), Disclosure>, Error> {
     let rows = store::disclosures(conn).await?;
     let entry = |row: store::DisclosureRow| ((row.event_id, row.path.clone()), row.disclosure());
     Ok(rows.into_iter().map(entry).collect())

@@ -2,12 +2,15 @@
 
 use sea_orm::sea_query::{Alias, CaseStatement, Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Order, Statement};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::spans;
 use crate::auth::Scope;
+use crate::db::conn::{self, Conn};
 use crate::db::constraint::{placeholders, translate};
 use crate::db::event::Disclosure;
+use crate::db::sealed::{Place, SubjectKey};
 use crate::error::Error;
 
 /// What a reader of the log asks for.
@@ -325,6 +328,8 @@ pub struct DisclosureRow {
     pub event_id: Uuid,
     /// The field.
     pub path: String,
+    /// The record.
+    pub subject_id: Uuid,
     /// The salt.
     pub salt: String,
     /// The value.
@@ -338,22 +343,53 @@ impl DisclosureRow {
     }
 }
 
-const DISCLOSURES: &str = "SELECT event_id, path, salt, value FROM audit_disclosure";
+/// Salt and value as a row has them under a subject's key. Every salt has 22 characters: none says that value and salt are
+/// sealed, and no value can say so itself.
+pub fn sealed_disclosure(
+    key: &SubjectKey,
+    subject: Uuid,
+    event: Uuid,
+    disclosure: &Disclosure,
+) -> Result<(String, serde_json::Value), Error> {
+    let place = Place::Disclosure { subject, event, path: &disclosure.path };
+    let sealed = conn::seal(key, place, &json!([disclosure.salt, disclosure.value]))?;
+    Ok((String::new(), sealed.into()))
+}
 
-async fn disclosed(conn: &impl ConnectionTrait, column: &str, id: Uuid) -> Result<Vec<DisclosureRow>, Error> {
+/// The one place where disclosures are read: those that are sealed are opened. Those that cannot be are not there.
+async fn opened(conn: &impl Conn, rows: Vec<DisclosureRow>) -> Result<Vec<DisclosureRow>, Error> {
+    let is_sealed = |row: &DisclosureRow| row.salt.is_empty();
+    let sealed = rows.iter().filter(|row| is_sealed(row)).map(|row| {
+        let place = Place::Disclosure { subject: row.subject_id, event: row.event_id, path: &row.path };
+        (place, row.value.as_str().unwrap_or_default())
+    });
+    let mut values = conn::open(conn.keys(), sealed).await.map_err(translate)?.into_iter();
+    let open = |row: DisclosureRow| {
+        if !is_sealed(&row) {
+            return Some(row);
+        }
+        let (salt, value) = serde_json::from_value(values.next()??).ok()?;
+        Some(DisclosureRow { salt, value, ..row })
+    };
+    Ok(rows.into_iter().filter_map(open).collect())
+}
+
+const DISCLOSURES: &str = "SELECT event_id, path, subject_id, salt, value FROM audit_disclosure";
+
+async fn disclosed(conn: &impl Conn, column: &str, id: Uuid) -> Result<Vec<DisclosureRow>, Error> {
     let backend = conn.get_database_backend();
     let sql = format!("{DISCLOSURES} WHERE {column} = {} ORDER BY event_id, path", placeholders(backend, 1, 1));
     let statement = Statement::from_sql_and_values(backend, sql, [id.into()]);
-    DisclosureRow::find_by_statement(statement).all(conn).await.map_err(translate)
+    opened(conn, DisclosureRow::find_by_statement(statement).all(conn).await.map_err(translate)?).await
 }
 
 /// What has not been erased of a record, in all its versions.
-pub async fn disclosures_of(conn: &impl ConnectionTrait, record: Uuid) -> Result<Vec<DisclosureRow>, Error> {
+pub async fn disclosures_of(conn: &impl Conn, record: Uuid) -> Result<Vec<DisclosureRow>, Error> {
     disclosed(conn, "stream_id", record).await
 }
 
 /// What has not been erased of an event.
-pub async fn disclosures_at(conn: &impl ConnectionTrait, event: Uuid) -> Result<Vec<DisclosureRow>, Error> {
+pub async fn disclosures_at(conn: &impl Conn, event: Uuid) -> Result<Vec<DisclosureRow>, Error> {
     disclosed(conn, "event_id", event).await
 }
 
@@ -370,8 +406,8 @@ pub async fn is_followed(conn: &impl ConnectionTrait, record: Uuid, version: i64
 }
 
 /// Every disclosure that has not been erased.
-pub async fn disclosures(conn: &impl ConnectionTrait) -> Result<Vec<DisclosureRow>, Error> {
+pub async fn disclosures(conn: &impl Conn) -> Result<Vec<DisclosureRow>, Error> {
     let sql = format!("{DISCLOSURES} ORDER BY event_id, path");
     let statement = Statement::from_string(conn.get_database_backend(), sql);
-    DisclosureRow::find_by_statement(statement).all(conn).await.map_err(translate)
+    opened(conn, DisclosureRow::find_by_statement(statement).all(conn).await.map_err(translate)?).await
 }

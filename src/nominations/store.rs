@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{NominationContent, NominationDraft, NominationPath, NominationState};
 use crate::auth::Scope;
 use crate::db::constraint::translate;
-use crate::db::{Event, WriteTx, list::List};
+use crate::db::{self, Conn, Event, WriteTx, list::List};
 use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::http::page::{Found, Slice};
@@ -125,7 +125,7 @@ pub async fn lock(tx: &WriteTx<'_>, draft: &NominationDraft) -> Result<(), Error
 }
 
 /// The nomination that stands for the same subject, round and award form, withdrawn ones aside.
-pub async fn standing(conn: &impl ConnectionTrait, draft: &NominationDraft) -> Result<Option<Uuid>, Error> {
+pub async fn standing(conn: &impl Conn, draft: &NominationDraft) -> Result<Option<Uuid>, Error> {
     let select = nomination::Entity::find()
         .filter(nomination::Column::UnitId.eq(draft.unit))
         .filter(nomination::Column::CampaignId.eq(draft.campaign))
@@ -133,7 +133,7 @@ pub async fn standing(conn: &impl ConnectionTrait, draft: &NominationDraft) -> R
         .filter(nomination::Column::AwardForm.eq(&draft.award_form))
         .filter(nomination::Column::Path.eq(draft.path.as_str()))
         .filter(nomination::Column::State.ne(NominationState::Withdrawn.as_str()));
-    Ok(select.one(conn).await.map_err(translate)?.map(|row| row.id))
+    Ok(db::one(conn, select).await.map_err(translate)?.map(|row| row.id))
 }
 
 /// What a list of nominations is narrowed to.
@@ -158,11 +158,7 @@ pub struct Filter {
 }
 
 /// One page of nominations.
-pub async fn page(
-    conn: &impl ConnectionTrait,
-    filter: &Filter,
-    slice: &Slice,
-) -> Result<Found<nomination::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<nomination::Model>, Error> {
     let concerned = |unit: &str| filter.scope.condition("nomination", unit, "filed_on");
     List::<nomination::Entity>::of(concerned("unit_id").or(concerned("nominator_unit")))
         .equal(nomination::Column::CampaignId, filter.campaign)

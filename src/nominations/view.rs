@@ -4,7 +4,6 @@
 //! the subject's place; on the special path from the nominator's, because the subject may be from elsewhere.
 
 use chrono::NaiveDate;
-use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -13,6 +12,7 @@ use super::store::nomination;
 use super::{NominationPath, NominationState, TRANSITIONS};
 use crate::auth::{Caller, Place, Standing, Transition, scope};
 use crate::clock::rfc3339;
+use crate::db::Conn;
 use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::http::resource::Resource;
@@ -74,7 +74,7 @@ impl Resource for nomination::Model {
     type Sight = Sides;
     type View = NominationView;
 
-    async fn sights(conn: &impl ConnectionTrait, rows: &[Self], caller: &Caller) -> Result<Vec<Sides>, Error> {
+    async fn sights(conn: &impl Conn, rows: &[Self], caller: &Caller) -> Result<Vec<Sides>, Error> {
         let both = |row: &Self| [(row.unit_id, row.filed_on), (row.nominator_unit, row.filed_on)];
         let records: Vec<(Uuid, NaiveDate)> = rows.iter().flat_map(both).collect();
         let mut places = scope::places(conn, &records, caller.today).await?.into_iter();
@@ -140,7 +140,7 @@ impl Sides {
 
 /// The two places of one nomination: subject, nominator and the day of filing.
 pub async fn sides(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     unit: Uuid,
     nominator: Uuid,
     filed_on: NaiveDate,

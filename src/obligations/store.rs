@@ -1,14 +1,14 @@
 //! Obligations in SQL.
 
 use chrono::NaiveDate;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Fulfilment, ObligationDraft, ObligationKind, ObligationState, Terms};
 use crate::auth::Scope;
-use crate::db::{Event, WriteTx, list::List};
+use crate::db::{Conn, Event, WriteTx, list::List};
 use crate::error::Error;
 use crate::evidence::{Evidence, PaperNumber};
 use crate::http::page::{Found, Slice};
@@ -169,11 +169,7 @@ pub struct Filter {
 }
 
 /// One page of obligations.
-pub async fn page(
-    conn: &impl ConnectionTrait,
-    filter: &Filter,
-    slice: &Slice,
-) -> Result<Found<obligation::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<obligation::Model>, Error> {
     List::<obligation::Entity>::of(filter.scope.condition("obligation", "unit_id", "due_on"))
         .equal(obligation::Column::CampaignId, filter.campaign)
         .equal(obligation::Column::UnitId, filter.unit)

@@ -1,6 +1,5 @@
 //! Obligations as one caller sees them, and what the caller may do with each.
 
-use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -9,7 +8,7 @@ use super::store::obligation;
 use super::{Fulfilment, ObligationState, REGISTER, TRANSITIONS, Terms, on_time};
 use crate::auth::{Caller, Place, Standing, Transition};
 use crate::clock::rfc3339;
-use crate::db::WriteTx;
+use crate::db::{Conn, WriteTx};
 use crate::error::Error;
 use crate::http::resource::{self, Resource};
 use crate::registers::store::{Entered, Entry, entered, require_open};
@@ -59,7 +58,7 @@ impl Resource for obligation::Model {
     type Sight = Entered;
     type View = ObligationView;
 
-    async fn sights(conn: &impl ConnectionTrait, rows: &[Self], caller: &Caller) -> Result<Vec<Entered>, Error> {
+    async fn sights(conn: &impl Conn, rows: &[Self], caller: &Caller) -> Result<Vec<Entered>, Error> {
         let places = resource::places(conn, rows, caller).await?.into_iter();
         let entries = rows.iter().map(entries).collect::<Result<Vec<_>, _>>()?;
         entered(conn, places.zip(entries).collect()).await

@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::declared::{Declaration, Declared};
 use super::owner::Held;
 use crate::auth::{Caller, Place, Scope, scope};
 use crate::campaigns;
+use crate::db::Conn;
 use crate::error::{Code, Error};
 
 /// What a record is about.
@@ -56,7 +56,7 @@ impl Rights {
 }
 
 /// What a campaign declares today. An unknown campaign is an invalid value at `/campaign`.
-pub async fn declared(conn: &impl ConnectionTrait, campaign: Uuid) -> Result<Declared, Error> {
+pub async fn declared(conn: &impl Conn, campaign: Uuid) -> Result<Declared, Error> {
     let definition = campaigns::store::definition(conn, campaign).await?;
     let mut rule_sets = Vec::new();
     for round in &definition.rounds {
@@ -66,18 +66,13 @@ pub async fn declared(conn: &impl ConnectionTrait, campaign: Uuid) -> Result<Dec
 }
 
 /// What the caller is to one record.
-pub async fn one(
-    conn: &impl ConnectionTrait,
-    declared: &Declared,
-    about: &About<'_>,
-    caller: &Caller,
-) -> Result<Rights, Error> {
+pub async fn one(conn: &impl Conn, declared: &Declared, about: &About<'_>, caller: &Caller) -> Result<Rights, Error> {
     let place = scope::place(conn, about.unit, about.day, caller.today).await?;
     Ok(Rights::new(declared, about, place, caller))
 }
 
 /// What the caller is to each record of a page, in its order.
-pub async fn many(conn: &impl ConnectionTrait, records: &[About<'_>], caller: &Caller) -> Result<Vec<Rights>, Error> {
+pub async fn many(conn: &impl Conn, records: &[About<'_>], caller: &Caller) -> Result<Vec<Rights>, Error> {
     let mut known: HashMap<Uuid, Arc<Declared>> = HashMap::new();
     let at: Vec<(Uuid, NaiveDate)> = records.iter().map(|about| (about.unit, about.day)).collect();
     let places = scope::places(conn, &at, caller.today).await?;
@@ -96,7 +91,7 @@ pub async fn many(conn: &impl ConnectionTrait, records: &[About<'_>], caller: &C
 }
 
 /// What the caller sees beyond the subtrees, among the records of these campaigns.
-pub async fn held(conn: &impl ConnectionTrait, campaigns: &[Uuid], scope: &Scope) -> Result<Vec<Held>, Error> {
+pub async fn held(conn: &impl Conn, campaigns: &[Uuid], scope: &Scope) -> Result<Vec<Held>, Error> {
     let Scope::Units { units, .. } = scope else { return Ok(Vec::new()) };
     let mut held = Vec::new();
     for campaign in campaigns {

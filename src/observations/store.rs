@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, SimpleExpr};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::rights::About;
 use super::{Content, ObservationDraft, ObservationState, Sort};
 use crate::auth::Scope;
 use crate::db::constraint::translate;
-use crate::db::{Event, WriteTx, list::List};
+use crate::db::{self, Conn, Event, WriteTx, list::List};
 use crate::error::{Code, Error};
 use crate::http::page::{Found, Slice};
 use crate::{id, record};
@@ -98,7 +98,7 @@ pub async fn only_one(tx: &WriteTx<'_>, draft: &ObservationDraft) -> Result<(), 
             same.filter(observation::Column::Period.is_null()).filter(observation::Column::ObservedOn.eq(*observed_on))
         }
     };
-    match same.one(tx.conn()).await.map_err(translate)? {
+    match db::one(tx.conn(), same).await.map_err(translate)? {
         Some(row) => Err(Error::new(Code::AlreadyExists).member("observation", row.id.to_string())),
         None => Ok(()),
     }
@@ -168,7 +168,7 @@ pub async fn withdraw(tx: &WriteTx<'_>, old: &observation::Model, reason: &str) 
 }
 
 /// Every campaign that has observations.
-pub async fn campaigns(conn: &impl ConnectionTrait) -> Result<Vec<Uuid>, Error> {
+pub async fn campaigns(conn: &impl Conn) -> Result<Vec<Uuid>, Error> {
     let ids = observation::Entity::find().select_only().column(observation::Column::CampaignId).distinct();
     ids.into_tuple().all(conn).await.map_err(translate)
 }
@@ -211,11 +211,7 @@ pub struct Filter {
 }
 
 /// One page of observations.
-pub async fn page(
-    conn: &impl ConnectionTrait,
-    filter: &Filter,
-    slice: &Slice,
-) -> Result<Found<observation::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<observation::Model>, Error> {
     List::<observation::Entity>::of(visible("observation", "observed_on", &filter.scope, &filter.held))
         .equal(observation::Column::CampaignId, filter.campaign)
         .equal(observation::Column::UnitId, filter.unit)

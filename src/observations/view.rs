@@ -1,7 +1,6 @@
 //! Observations as one caller sees them, and what the caller may do with each.
 
 use chrono::NaiveDate;
-use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -11,7 +10,7 @@ use super::store::observation;
 use super::{Content, ObservationState, Sort, is_the_owner_s, steps};
 use crate::auth::{Caller, Place, Standing, Transition};
 use crate::clock::rfc3339;
-use crate::db::WriteTx;
+use crate::db::{Conn, WriteTx};
 use crate::error::Error;
 use crate::http::resource::Resource;
 use crate::registers::store::{Entered, Entry, entered, require_open};
@@ -68,11 +67,7 @@ impl Resource for observation::Model {
     type Sight = ObservationSight;
     type View = ObservationView;
 
-    async fn sights(
-        conn: &impl ConnectionTrait,
-        rows: &[Self],
-        caller: &Caller,
-    ) -> Result<Vec<ObservationSight>, Error> {
+    async fn sights(conn: &impl Conn, rows: &[Self], caller: &Caller) -> Result<Vec<ObservationSight>, Error> {
         let about: Vec<About<'_>> = rows.iter().map(Self::about).collect();
         let rights = rights::many(conn, &about, caller).await?;
         let entries = rows.iter().map(entries).collect::<Result<Vec<_>, _>>()?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, FromQueryResult, Order};
+use sea_orm::{FromQueryResult, Order};
 use uuid::Uuid;
 
 use super::compute::Days;
@@ -11,6 +11,7 @@ use super::knowledge::{Knowledge, STREAMS};
 use super::rules::{Labels, RuleSet};
 use crate::campaigns;
 use crate::campaigns::store::campaign;
+use crate::db::Conn;
 use crate::db::Record as _;
 use crate::db::constraint::translate;
 use crate::error::{Code, Error};
@@ -25,7 +26,7 @@ struct LeafRow {
 const CHUNK: u64 = 5_000;
 
 /// What the log says of a campaign, its units and its figures, up to and including `position`.
-pub async fn knowledge(conn: &impl ConnectionTrait, campaign: Uuid, position: i64) -> Result<Knowledge, Error> {
+pub async fn knowledge(conn: &impl Conn, campaign: Uuid, position: i64) -> Result<Knowledge, Error> {
     let mut knowledge = Knowledge::default();
     feed(conn, &mut knowledge, campaign, -1, position).await?;
     knowledge.index();
@@ -34,7 +35,7 @@ pub async fn knowledge(conn: &impl ConnectionTrait, campaign: Uuid, position: i6
 
 /// Adds what the log says behind `after`, up to and including `position`; the indexes are then to be built.
 pub async fn feed(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     knowledge: &mut Knowledge,
     campaign: Uuid,
     mut after: i64,
@@ -52,7 +53,7 @@ pub async fn feed(
     }
 }
 
-async fn leaves(conn: &impl ConnectionTrait, campaign: Uuid, after: i64, upto: i64) -> Result<Vec<LeafRow>, Error> {
+async fn leaves(conn: &impl Conn, campaign: Uuid, after: i64, upto: i64) -> Result<Vec<LeafRow>, Error> {
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let mut select = Query::select();
     select
@@ -80,12 +81,7 @@ pub struct Said {
 }
 
 /// What the campaign said of this round at the position that `knowledge` was read at.
-pub async fn said_at(
-    conn: &impl ConnectionTrait,
-    knowledge: &Knowledge,
-    campaign: Uuid,
-    round: &str,
-) -> Result<Said, Error> {
+pub async fn said_at(conn: &impl Conn, knowledge: &Knowledge, campaign: Uuid, round: &str) -> Result<Said, Error> {
     let Some(known) = knowledge.get("campaign", campaign) else {
         let (vi, en) = ("phong trào chưa có ở vị trí này", "the campaign was not there yet at this position");
         let later = campaigns::store::find(conn, campaign).await?.is_some();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use super::{RegisterDraft, RegisterState};
 use crate::auth::{Place, Scope};
 use crate::clock::civil_date;
 use crate::db::constraint::translate;
-use crate::db::{Event, WriteTx, list::List};
+use crate::db::{self, Conn, Event, WriteTx, list::List};
 use crate::error::{Code, Error};
 use crate::http::page::{Found, Slice};
 use crate::observations::owner::Held;
@@ -82,7 +82,7 @@ pub async fn require_open(
         .filter(register::Column::Day.gte(day))
         .order_by_asc(register::Column::Day)
         .order_by_asc(register::Column::UnitId);
-    match closed.one(tx.conn()).await.map_err(translate)? {
+    match db::one(tx.conn(), closed).await.map_err(translate)? {
         None => Ok(()),
         Some(row) => {
             let error = Error::new(Code::RegisterClosed).member("register", row.id.to_string());
@@ -110,7 +110,7 @@ pub struct Entry {
 }
 
 /// For each entry whether some closed register leaves it no room: what [`require_open`] would say now.
-pub async fn closed(conn: &impl ConnectionTrait, entries: &[Entry]) -> Result<Vec<bool>, Error> {
+pub async fn closed(conn: &impl Conn, entries: &[Entry]) -> Result<Vec<bool>, Error> {
     if entries.is_empty() {
         return Ok(Vec::new());
     }
@@ -125,7 +125,7 @@ pub async fn closed(conn: &impl ConnectionTrait, entries: &[Entry]) -> Result<Ve
         .filter(register::Column::UnitId.is_in(units))
         .filter(register::Column::Name.is_in(names))
         .filter(register::Column::State.eq(RegisterState::Closed.as_str()));
-    let rows = select.all(conn).await.map_err(translate)?;
+    let rows = db::all(conn, select).await.map_err(translate)?;
     let stands = |entry: &Entry, followers: &BTreeSet<Uuid>| {
         rows.iter().any(|row| {
             row.campaign_id == entry.campaign
@@ -146,7 +146,7 @@ pub struct Entered {
 }
 
 /// Records with their places and the entries that each makes.
-pub async fn entered(conn: &impl ConnectionTrait, records: Vec<(Place, Vec<Entry>)>) -> Result<Vec<Entered>, Error> {
+pub async fn entered(conn: &impl Conn, records: Vec<(Place, Vec<Entry>)>) -> Result<Vec<Entered>, Error> {
     let entries: Vec<Entry> = records.iter().flat_map(|(_, entries)| entries.clone()).collect();
     let mut closed = closed(conn, &entries).await?.into_iter();
     let enter = |(place, entries): (Place, Vec<Entry>)| {
@@ -212,7 +212,7 @@ pub async fn reclose(tx: &WriteTx<'_>, old: &register::Model, cut_off: NaiveDate
 }
 
 /// Every campaign that has registers.
-pub async fn campaigns(conn: &impl ConnectionTrait) -> Result<Vec<Uuid>, Error> {
+pub async fn campaigns(conn: &impl Conn) -> Result<Vec<Uuid>, Error> {
     let ids = register::Entity::find().select_only().column(register::Column::CampaignId).distinct();
     ids.into_tuple().all(conn).await.map_err(translate)
 }
@@ -241,11 +241,7 @@ pub struct Filter {
 }
 
 /// One page of registers.
-pub async fn page(
-    conn: &impl ConnectionTrait,
-    filter: &Filter,
-    slice: &Slice,
-) -> Result<Found<register::Model>, Error> {
+pub async fn page(conn: &impl Conn, filter: &Filter, slice: &Slice) -> Result<Found<register::Model>, Error> {
     List::<register::Entity>::of(visible("register", "day", &filter.scope, &filter.held))
         .equal(register::Column::CampaignId, filter.campaign)
         .equal(register::Column::UnitId, filter.unit)

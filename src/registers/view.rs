@@ -1,7 +1,6 @@
 //! Registers as one caller sees them, and what the caller may do with each.
 
 use chrono::NaiveDate;
-use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -10,6 +9,7 @@ use super::store::register;
 use super::{RegisterState, TRANSITIONS};
 use crate::auth::{Caller, Place, Standing, Transition};
 use crate::clock::rfc3339;
+use crate::db::Conn;
 use crate::error::Error;
 use crate::http::resource::Resource;
 use crate::observations::rights::{self, About, Rights};
@@ -62,7 +62,7 @@ impl Resource for register::Model {
     type Sight = Rights;
     type View = RegisterView;
 
-    async fn sights(conn: &impl ConnectionTrait, rows: &[Self], caller: &Caller) -> Result<Vec<Rights>, Error> {
+    async fn sights(conn: &impl Conn, rows: &[Self], caller: &Caller) -> Result<Vec<Rights>, Error> {
         let about: Vec<About<'_>> = rows.iter().map(Self::about).collect();
         rights::many(conn, &about, caller).await
     }

@@ -1,7 +1,7 @@
 //! Revocations in SQL.
 
 use sea_orm::sea_query::{ExprTrait, SimpleExpr};
-use sea_orm::{ColumnTrait, ConnectionTrait, Value as SqlValue};
+use sea_orm::{ColumnTrait, Value as SqlValue};
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use super::{RevocationDraft, RevocationState, Times};
 use crate::auth::token::Caller as Identity;
 use crate::clock::Micros;
 use crate::db::constraint::translate;
-use crate::db::{Event, Record, WriteTx, list::List};
+use crate::db::{Conn, Event, Record, WriteTx, list::List};
 use crate::error::Error;
 use crate::http::page::{Found, Slice};
 use crate::{id, record};
@@ -67,7 +67,7 @@ pub async fn revoke(tx: &WriteTx<'_>, draft: &RevocationDraft, times: Times) -> 
 }
 
 /// One revocation.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<revocation::Model>, Error> {
+pub async fn find(conn: &impl Conn, id: Uuid) -> Result<Option<revocation::Model>, Error> {
     revocation::Model::find(conn, id).await.map_err(translate)
 }
 
@@ -84,7 +84,7 @@ pub struct Filter {
 
 /// One page of revocations.
 pub async fn page(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     filter: &Filter,
     at: Micros,
     slice: &Slice,

@@ -3,7 +3,6 @@
 use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::NaiveDate;
 use garde::Validate;
-use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -13,6 +12,7 @@ use super::store::{self, Candidate};
 use super::{UnitKind, at};
 use crate::auth::Permit;
 use crate::auth::policy::permit::ReadUnits;
+use crate::db::Conn;
 use crate::error::{Code, Error, Fault};
 use crate::http::{App, Query, found};
 
@@ -90,11 +90,7 @@ struct CandidateView {
 }
 
 /// The candidates as they were on the last of their days, today if that is not over.
-async fn named(
-    conn: &impl ConnectionTrait,
-    candidates: &[Candidate],
-    today: NaiveDate,
-) -> Result<serde_json::Value, Error> {
+async fn named(conn: &impl Conn, candidates: &[Candidate], today: NaiveDate) -> Result<serde_json::Value, Error> {
     let rows = store::of(conn, candidates.iter().map(|candidate| candidate.unit_id)).await?;
     let view = |candidate: &Candidate| {
         let row = rows.iter().find(|row| row.id == candidate.unit_id);

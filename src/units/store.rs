@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
-    Value as SqlValue,
+    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, Value as SqlValue,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,7 @@ use super::{AreaClass, Dated, SuccessionDraft, SuccessionKind, SuccessionState, 
 use crate::auth::Scope;
 use crate::clock::civil_date;
 use crate::db::constraint::{placeholders, translate};
-use crate::db::{Event, Record, WriteTx, list::List};
+use crate::db::{self, Conn, Event, Record, WriteTx, list::List};
 use crate::error::{Code, Error};
 use crate::http::page::{Found, Slice};
 use crate::record;
@@ -171,7 +170,7 @@ pub struct Filter {
 
 /// One page of units.
 pub async fn page(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     filter: &Filter,
     today: NaiveDate,
     slice: &Slice,
@@ -217,7 +216,7 @@ pub struct Candidate {
 }
 
 /// Every unit that ever bore this code or name (without regard to case and diacritics).
-pub async fn candidates(conn: &impl ConnectionTrait, attribute: &str, value: &str) -> Result<Vec<Candidate>, Error> {
+pub async fn candidates(conn: &impl Conn, attribute: &str, value: &str) -> Result<Vec<Candidate>, Error> {
     let backend = conn.get_database_backend();
     let [a, b] = [1, 2].map(|n| placeholders(backend, n, 1));
     let sql = format!(
@@ -235,17 +234,17 @@ pub async fn locked(tx: &WriteTx<'_>, id: Uuid) -> Result<unit::Model, Error> {
 }
 
 /// One unit.
-pub async fn find(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<unit::Model>, Error> {
+pub async fn find(conn: &impl Conn, id: Uuid) -> Result<Option<unit::Model>, Error> {
     unit::Model::find(conn, id).await.map_err(translate)
 }
 
 /// The units of these ids.
-pub async fn of(conn: &impl ConnectionTrait, ids: impl IntoIterator<Item = Uuid>) -> Result<Vec<unit::Model>, Error> {
-    unit::Entity::find().filter(unit::Column::Id.is_in(ids)).all(conn).await.map_err(translate)
+pub async fn of(conn: &impl Conn, ids: impl IntoIterator<Item = Uuid>) -> Result<Vec<unit::Model>, Error> {
+    db::all(conn, unit::Entity::find().filter(unit::Column::Id.is_in(ids))).await.map_err(translate)
 }
 
 /// Those of `ids` that name a unit which existed on `day`.
-pub async fn alive(conn: &impl ConnectionTrait, ids: &[Uuid], day: NaiveDate) -> Result<BTreeSet<Uuid>, Error> {
+pub async fn alive(conn: &impl Conn, ids: &[Uuid], day: NaiveDate) -> Result<BTreeSet<Uuid>, Error> {
     let select = unit::Entity::find()
         .filter(unit::Column::Id.is_in(ids.iter().copied()))
         .filter(unit::Column::ExistsFrom.lte(day))
@@ -255,12 +254,12 @@ pub async fn alive(conn: &impl ConnectionTrait, ids: &[Uuid], day: NaiveDate) ->
 }
 
 /// Every unit, by id.
-pub async fn all(conn: &impl ConnectionTrait) -> Result<Vec<unit::Model>, Error> {
-    unit::Entity::find().order_by_asc(unit::Column::Id).all(conn).await.map_err(translate)
+pub async fn all(conn: &impl Conn) -> Result<Vec<unit::Model>, Error> {
+    db::all(conn, unit::Entity::find().order_by_asc(unit::Column::Id)).await.map_err(translate)
 }
 
 /// One succession.
-pub async fn find_succession(conn: &impl ConnectionTrait, id: Uuid) -> Result<Option<succession::Model>, Error> {
+pub async fn find_succession(conn: &impl Conn, id: Uuid) -> Result<Option<succession::Model>, Error> {
     succession::Model::find(conn, id).await.map_err(translate)
 }
 
@@ -277,7 +276,7 @@ pub struct SuccessionFilter {
 
 /// One page of successions.
 pub async fn succession_page(
-    conn: &impl ConnectionTrait,
+    conn: &impl Conn,
     filter: &SuccessionFilter,
     slice: &Slice,
 ) -> Result<Found<succession::Model>, Error> {
@@ -300,18 +299,18 @@ fn names_unit(unit: Uuid) -> SimpleExpr {
 }
 
 /// Every succession, by id.
-pub async fn successions(conn: &impl ConnectionTrait) -> Result<Vec<succession::Model>, Error> {
-    succession::Entity::find().order_by_asc(succession::Column::Id).all(conn).await.map_err(translate)
+pub async fn successions(conn: &impl Conn) -> Result<Vec<succession::Model>, Error> {
+    db::all(conn, succession::Entity::find().order_by_asc(succession::Column::Id)).await.map_err(translate)
 }
 
 /// Acts that were not annulled.
-pub async fn standing(conn: &impl ConnectionTrait) -> Result<Acts, Error> {
+pub async fn standing(conn: &impl Conn) -> Result<Acts, Error> {
     let standing = successions(conn).await?.into_iter().filter(|row| row.annulled_on.is_none());
     standing.map(|row| Ok((row.id, row.draft()?))).collect()
 }
 
 /// Who follows whom, by acts that were not annulled.
-pub async fn edges(conn: &impl ConnectionTrait) -> Result<Vec<Edge>, Error> {
+pub async fn edges(conn: &impl Conn) -> Result<Vec<Edge>, Error> {
     Ok(standing(conn).await?.values().flat_map(SuccessionDraft::edges).collect())
 }
 
@@ -360,7 +359,7 @@ pub async fn annul(tx: &WriteTx<'_>, old: &succession::Model, reason: &str) -> R
 }
 
 /// Every unit's life and every succession.
-pub async fn lineage(conn: &impl ConnectionTrait) -> Result<Lineage, Error> {
+pub async fn lineage(conn: &impl Conn) -> Result<Lineage, Error> {
     let mut lineage = Lineage::default();
     for row in all(conn).await? {
         let draft = row.draft()?;
@@ -372,7 +371,7 @@ pub async fn lineage(conn: &impl ConnectionTrait) -> Result<Lineage, Error> {
 }
 
 /// Computes both derived tables anew.
-pub async fn derive(conn: &impl ConnectionTrait) -> Result<(), Error> {
+pub async fn derive(conn: &impl Conn) -> Result<(), Error> {
     let units = all(conn).await?;
     let mut parents = BTreeMap::new();
     let mut attributes = Vec::new();
@@ -414,12 +413,7 @@ fn cover_row(cover: &Cover) -> Vec<SqlValue> {
     ]
 }
 
-async fn insert(
-    conn: &impl ConnectionTrait,
-    into: &str,
-    columns: usize,
-    rows: Vec<Vec<SqlValue>>,
-) -> Result<(), Error> {
+async fn insert(conn: &impl Conn, into: &str, columns: usize, rows: Vec<Vec<SqlValue>>) -> Result<(), Error> {
     let backend = conn.get_database_backend();
     for chunk in rows.chunks(500) {
         let groups: Vec<String> =
@@ -432,7 +426,7 @@ async fn insert(
 }
 
 /// Every row of the derived tables, as a line of text.
-pub async fn derived(conn: &impl ConnectionTrait) -> Result<BTreeSet<String>, Error> {
+pub async fn derived(conn: &impl Conn) -> Result<BTreeSet<String>, Error> {
     #[derive(FromQueryResult)]
     struct AttributeRow {
         unit_id: Uuid,

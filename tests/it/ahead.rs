@@ -30,7 +30,7 @@ async fn revoke(tx: &WriteTx<'_>, account: Option<Uuid>) -> Result<Answer, Error
     let times = Times { issued_before: account.map(|_| 1), expires_at: Some(7_258_118_400_000_000) };
     let row = store::revoke(tx, &draft, times).await?;
     let location = Some(row.id.to_string());
-    Ok(Answer { status: 201, location, etag: None, body: "{}".to_owned(), replayed: false })
+    Ok(Answer { status: 201, location, etag: None, body: "{}".to_owned(), subject: None, replayed: false })
 }
 
 async fn rows(world: &World) -> BTreeSet<String> {

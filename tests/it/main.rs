@@ -49,6 +49,7 @@ mod roles;
 mod schema;
 mod search;
 mod sentences;
+mod subject_keys;
 mod successions;
 mod tampered;
 mod tidy;

@@ -84,6 +84,25 @@ fn the_import_law_holds() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// Rows of records are read through `db::one`, `db::all`, a list or the record itself, which open what is sealed in them.
+#[test]
+fn no_record_is_read_past_the_keys() {
+    let mut past = Vec::new();
+    for (name, text) in sources("src").into_iter().filter(|(name, _)| !name.starts_with("src/db/")) {
+        for statement in code(&text).split(';') {
+            let reads = ["one", "all"].iter().flat_map(|how| {
+                ["conn", "tx.conn()", "reader.conn()", "snapshot.conn()"].map(|conn| format!(".{how}({conn})"))
+            });
+            let mut reads = reads.filter(|read| statement.contains(read.as_str()));
+            let is_no_record = ["find_by_statement", "into_tuple"].iter().any(|word| statement.contains(word));
+            if let (Some(read), false) = (reads.next(), is_no_record) {
+                past.push(format!("{name}: {read}: db::one or db::all opens what it reads"));
+            }
+        }
+    }
+    assert!(past.is_empty(), "{}", past.join("\n"));
+}
+
 #[test]
 fn no_file_is_longer_than_a_room() {
     let files = ["src", "migration/src", "tests"].iter().flat_map(|under| sources(under));

@@ -1,10 +1,10 @@
 //! Keys that took over, in SQL.
 
-use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
+use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::Value;
 
 use crate::db::constraint::translate;
-use crate::db::{Event, WriteTx};
+use crate::db::{self, Conn, Event, WriteTx};
 use crate::error::Error;
 use crate::log::proof::rotation::{EVENT, Rotation};
 use crate::{id, record};
@@ -35,6 +35,6 @@ pub async fn rotate(tx: &WriteTx<'_>, rotation: &Rotation, statement: &str) -> R
 }
 
 /// Every rotation, oldest first.
-pub async fn rotations(conn: &impl ConnectionTrait) -> Result<Vec<log_key::Model>, Error> {
-    log_key::Entity::find().order_by_asc(log_key::Column::Id).all(conn).await.map_err(translate)
+pub async fn rotations(conn: &impl Conn) -> Result<Vec<log_key::Model>, Error> {
+    db::all(conn, log_key::Entity::find().order_by_asc(log_key::Column::Id)).await.map_err(translate)
 }

@@ -24,6 +24,8 @@ pub struct Database {
     name: String,
     /// Who serves it in place of its owner.
     pub roles: Option<Roles>,
+    /// Where the keys are that seal its personal values.
+    pub keys: Option<Box<Database>>,
 }
 
 /// Where test databases can be created, if anywhere.
@@ -60,16 +62,25 @@ impl Database {
     /// Migrated. The test that has it is watched from here on.
     pub async fn create(engine: Engine) -> Option<Self> {
         watch::watch(watch::LONGEST);
-        match engine {
-            Engine::Sqlite => Some(Self::sqlite().await),
-            Engine::Postgres => match server() {
-                Some(server) if super::required("TEST_ROLES") => {
-                    Some(Self::postgres(server).await.served_by_roles().await)
-                }
-                Some(server) => Some(Self::postgres(server).await),
-                None => None,
+        let database = match engine {
+            Engine::Sqlite => Self::sqlite().await,
+            Engine::Postgres => match server()? {
+                server if super::required("TEST_ROLES") => Self::postgres(server).await.served_by_roles().await,
+                server => Self::postgres(server).await,
             },
+        };
+        Some(if super::required("TEST_SUBJECT_KEYS") { database.sealing().await } else { database })
+    }
+
+    /// With a key database beside it; `TEST_SUBJECT_KEYS=1` does that for every test.
+    pub async fn sealing(mut self) -> Self {
+        if self.keys.is_none() {
+            self.keys = Box::pin(Self::empty(self.engine)).await.map(Box::new);
+            let db = Db::connect(Urls { keys: self.urls().keys, ..Urls::from(&self.url) }).await.unwrap();
+            db.migrate().await.unwrap();
+            db.close().await;
         }
+        self
     }
 
     /// PostgreSQL: with roles of its own, which go with it. `TEST_ROLES=1` does that for every test.
@@ -94,9 +105,10 @@ impl Database {
 
     /// As whom the service connects.
     pub fn urls(&self) -> Urls {
-        let Some(roles) = &self.roles else { return Urls::from(&self.url) };
+        let keys = self.keys.as_ref().map(|keys| keys.url.clone());
+        let Some(roles) = &self.roles else { return Urls { keys, ..Urls::from(&self.url) } };
         let (sealer, eraser) = (self.url_of(&roles.sealer), self.url_of(&roles.eraser));
-        Urls { app: self.url_of(&roles.app), sealer: Some(sealer), eraser: Some(eraser) }
+        Urls { app: self.url_of(&roles.app), sealer: Some(sealer), eraser: Some(eraser), keys }
     }
 
     /// The URL of one of its roles.
@@ -111,7 +123,7 @@ impl Database {
         let db = Db::connect(&url).await.unwrap();
         db.migrate().await.unwrap();
         db.close().await;
-        Self { engine: Engine::Sqlite, url, _directory: Some(directory), name: String::new(), roles: None }
+        Self { engine: Engine::Sqlite, url, _directory: Some(directory), name: String::new(), roles: None, keys: None }
     }
 
     async fn postgres(server: &str) -> Self {
@@ -125,7 +137,14 @@ impl Database {
         execute(&admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         execute(&admin, "SELECT pg_advisory_unlock(740001)").await;
         admin.close().await.unwrap();
-        Self { engine: Engine::Postgres, url: with_database(server, &name), _directory: None, name, roles: None }
+        Self {
+            engine: Engine::Postgres,
+            url: with_database(server, &name),
+            _directory: None,
+            name,
+            roles: None,
+            keys: None,
+        }
     }
 
     /// A database without a schema.
@@ -135,7 +154,7 @@ impl Database {
             (Engine::Sqlite, _) => {
                 let directory = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", directory.path().join("test.db").display());
-                Some(Self { engine, url, _directory: Some(directory), name: String::new(), roles: None })
+                Some(Self { engine, url, _directory: Some(directory), name: String::new(), roles: None, keys: None })
             }
             (Engine::Postgres, None) => None,
             (Engine::Postgres, Some(server)) => {
@@ -143,7 +162,14 @@ impl Database {
                 let name = format!("thidua_test_{}", thidua::id::new_id().simple());
                 execute(&admin, &format!("CREATE DATABASE {name}")).await;
                 admin.close().await.unwrap();
-                Some(Self { engine, url: with_database(server, &name), _directory: None, name, roles: None })
+                Some(Self {
+                    engine,
+                    url: with_database(server, &name),
+                    _directory: None,
+                    name,
+                    roles: None,
+                    keys: None,
+                })
             }
         }
     }
@@ -158,6 +184,9 @@ impl Database {
     }
 
     pub async fn remove(self) {
+        if let Some(keys) = self.keys {
+            Box::pin(keys.remove()).await;
+        }
         if let (Engine::Postgres, Some(server)) = (self.engine, server()) {
             let admin = admin(server).await;
             execute(&admin, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await;

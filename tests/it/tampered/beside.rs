@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement, Value as SqlValue};
 use serde_json::{Value, json};
 use thidua::canonical::canonical;
+use thidua::db::Conn;
 use thidua::log::again;
 use thidua::log::check::Check;
 use thidua::log::erased::{Commitments, commitments, fingerprint};
@@ -262,7 +263,7 @@ fn event_of<'s>(story: &'s Story<'_>, id: Uuid) -> &'s Event {
 }
 
 /// What somebody says who is given a record's events and values: how many were shown, and how many kept back.
-async fn disclosed(conn: &impl ConnectionTrait, events: &[&Event]) -> Result<(u64, u64), String> {
+async fn disclosed(conn: &impl Conn, events: &[&Event]) -> Result<(u64, u64), String> {
     let rows = store::disclosures_of(conn, events[0].record()).await.unwrap();
     let shown =
         |row: &DisclosureRow| json!({ "event": row.event_id, "path": row.path, "salt": row.salt, "value": row.value });
@@ -374,7 +375,7 @@ fn forged(story: &Story<'_>, subject: &Event, random: &mut Random) -> Value {
 }
 
 /// What the check of the live log says of the values that the leaves commit to, with one more event at the end.
-async fn covered(story: &Story<'_>, conn: &impl ConnectionTrait, more: Option<Value>) -> Vec<String> {
+async fn covered(story: &Story<'_>, conn: &impl Conn, more: Option<Value>) -> Vec<String> {
     let shown = store::disclosures(conn).await.unwrap();
     let shown: HashSet<(String, String)> = shown.into_iter().map(|row| (row.event_id.to_string(), row.path)).collect();
     let mut log = Commitments::default();
