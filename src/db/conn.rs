@@ -125,6 +125,13 @@ impl Personal<'_> {
         text.filter(|text| is_sealed(text))
     }
 
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_some(),
+            Self::Json(json) => json.as_ref().is_some_and(|value| !value.is_null()),
+        }
+    }
+
     fn value(&self) -> Option<Value> {
         match self {
             Self::Text(text) => text.as_deref().map(Value::from),
@@ -178,6 +185,11 @@ pub fn seal(key: &SubjectKey, place: Place<'_>, value: &Value) -> Result<String,
 /// Rows that are opened at once.
 const CHUNK: usize = 500;
 
+/// The columns that a key seals, by name.
+fn sealable<R: Record>(row: &mut R) -> impl Iterator<Item = (&'static str, Personal<'_>)> {
+    row.personal().into_iter().filter(|(field, _)| !field.looked_up).map(|(field, column)| (field.name, column))
+}
+
 /// Opens the personal columns of rows.
 pub async fn open_rows<R: Record>(conn: &impl Conn, rows: &mut [R]) -> Result<(), DbErr> {
     if !R::FIELDS.iter().any(|field| field.class == Class::Personal) {
@@ -187,7 +199,7 @@ pub async fn open_rows<R: Record>(conn: &impl Conn, rows: &mut [R]) -> Result<()
         let mut columns: Vec<(Uuid, &str, Personal<'_>)> = Vec::new();
         for row in chunk {
             let subject = row.id();
-            let sealed = row.personal().into_iter().filter(|(_, column)| column.sealed().is_some());
+            let sealed = sealable(row).filter(|(_, column)| column.sealed().is_some());
             columns.extend(sealed.map(|(name, column)| (subject, name, column)));
         }
         let place = |subject: &Uuid, name| Place::Column { subject: *subject, name };
@@ -230,12 +242,11 @@ impl WriteTx<'_> {
         event: Event<'_>,
     ) -> Result<Option<Arc<SubjectKey>>, Error> {
         let subject = record.row().id;
-        let columns = record.personal();
-        if let Some((name, _)) = columns.iter().find(|(_, column)| column.sealed().is_some()) {
+        if let Some((name, _)) = sealable(record).find(|(_, column)| column.sealed().is_some()) {
             let (vi, en) = ("có ký tự không được phép", "has a character that is not allowed");
             return Err(Error::invalid(format!("/{name}"), vi, en));
         }
-        let is_personal = event.reason.is_some() || columns.iter().any(|(_, column)| column.value().is_some());
+        let is_personal = event.reason.is_some() || record.personal().iter().any(|(_, column)| column.is_there());
         match self.conn().keys().filter(|_| is_personal) {
             Some(keys) => keys.present(subject, since).await.map(Some).map_err(translate),
             None => Ok(None),
@@ -247,7 +258,7 @@ impl WriteTx<'_> {
 pub(super) fn seal_row<R: Record>(mut record: R, key: Option<&SubjectKey>) -> Result<R, Error> {
     let Some(key) = key else { return Ok(record) };
     let subject = record.id();
-    for (name, mut column) in record.personal() {
+    for (name, mut column) in sealable(&mut record) {
         if let Some(value) = column.value() {
             column.set(Some(seal(key, Place::Column { subject, name }, &value)?.into()));
         }

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use migration::{SchemaManager, subject_keys};
 use quick_cache::sync::Cache;
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, Statement, Value as SqlValue,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement,
+    TransactionTrait, Value as SqlValue,
 };
 use uuid::Uuid;
 
@@ -202,6 +203,16 @@ impl SubjectKeys {
         Ok(key.map(|key| i64::from_be_bytes(std::array::from_fn(|n| sha256(key.id.as_bytes())[n])) >> 1))
     }
 
+    /// Makes the table; several processes may do so at once.
+    async fn create(&self) -> Result<(), DbErr> {
+        let tx = self.0.conn.begin().await?;
+        if tx.get_database_backend() == DbBackend::Postgres {
+            tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({})", postgres::MIGRATION_LOCK)).await?;
+        }
+        subject_keys::create(&SchemaManager::new(&tx)).await?;
+        tx.commit().await
+    }
+
     pub(super) async fn close(self) {
         // Others may hold the same connections; they are gone as well.
         let _ = self.0.conn.clone().close().await;
@@ -275,7 +286,7 @@ impl Db {
         if self.keys_are_there().await? {
             return Ok(());
         }
-        subject_keys::create(&SchemaManager::new(&keys.0.conn)).await.map_err(translate)?;
+        keys.create().await.map_err(translate)?;
         // As if it were there already: whoever migrates at the same time makes the same.
         keys.present(NOBODY, 1).await.map_err(translate)?;
         let name = keys.name().await.map_err(translate)?.ok_or_else(|| Error::internal("no key database"))?;
@@ -310,5 +321,59 @@ impl Db {
                 "{KEYS_URL} is not the key database that this database's personal values are sealed with"
             ))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use sea_orm::Database;
+
+    use super::*;
+
+    /// What several replicas do at once with a key database that was just made.
+    async fn agree(url: &str) {
+        let main = Urls::from("sqlite://elsewhere.db");
+        let replicas = join_all((0..4).map(|_| SubjectKeys::connect(url, &main))).await;
+        let replicas: Vec<SubjectKeys> = replicas.into_iter().map(Result::unwrap).collect();
+        join_all(replicas.iter().map(SubjectKeys::create)).await.into_iter().for_each(Result::unwrap);
+        for (subject, since) in [(1, 0), (2, 7)] {
+            let subject = Uuid::from_u128(subject);
+            let asked = (0..8).flat_map(|_| &replicas).map(|keys| keys.present(subject, since));
+            let keys: BTreeSet<Uuid> = join_all(asked).await.into_iter().map(|key| key.unwrap().id).collect();
+            assert_eq!(keys.len(), 1, "one key of each subject");
+            replicas[0].retire(subject).await.unwrap();
+            let next = replicas[1].present(subject, since + 1).await.unwrap();
+            assert!(!keys.contains(&next.id), "a retired key seals nothing more");
+            let both = keys.into_iter().chain([next.id]).collect();
+            assert_eq!(replicas[2].named(&both).await.unwrap().len(), 2, "and still opens what it sealed");
+            assert_eq!(replicas[3].delete(&BTreeMap::from([(subject, since + 1)])).await.unwrap(), 1);
+            replicas[2].0.remembered.clear();
+            let left: Vec<Uuid> = replicas[2].named(&both).await.unwrap().into_keys().collect();
+            assert_eq!(left, [next.id], "an erasure ends the keys from before it, and no other");
+        }
+        for keys in replicas {
+            keys.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn replicas_agree_on_sqlite() {
+        let directory = tempfile::tempdir().unwrap();
+        agree(&format!("sqlite://{}", directory.path().join("keys.db").display())).await;
+    }
+
+    #[tokio::test]
+    async fn replicas_agree_on_postgres() {
+        let server = std::env::var("TEST_DATABASE_URL");
+        let server = server.unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+        let Ok(admin) = Database::connect(&server).await else {
+            assert!(std::env::var("REQUIRE_POSTGRES").is_err(), "no PostgreSQL answers");
+            return;
+        };
+        let name = format!("thidua_test_{}", id::new_id().simple());
+        admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+        agree(&format!("{}/{name}", server.rsplit_once('/').unwrap().0)).await;
+        admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
     }
 }

@@ -43,7 +43,7 @@ const UNASKED: Duration = Duration::from_millis(250);
 /// smaller numbers than those we have seen.
 const EVERYTHING: Duration = Duration::from_secs(10);
 /// The advisory lock under which migrations run; any fixed number does.
-const MIGRATION_LOCK: i64 = 0x7468_6964_7561;
+pub(super) const MIGRATION_LOCK: i64 = 0x7468_6964_7561;
 
 /// A transaction that is still open, what it did, and its first event.
 type Attempt<T> = (DatabaseTransaction, Outcome<T>, Option<Uuid>);

@@ -58,8 +58,8 @@ pub trait Record: Clone + Send + Sync + Sized + Serialize + DeserializeOwned + '
     fn row(&self) -> Row;
     /// Sets the common columns.
     fn set_row(&mut self, row: Row);
-    /// The personal columns that keys seal, by name.
-    fn personal(&mut self) -> Vec<(&'static str, Personal<'_>)>;
+    /// The personal columns.
+    fn personal(&mut self) -> Vec<(&'static Field, Personal<'_>)>;
     /// The unit that the record concerns.
     fn unit(&self) -> Option<Uuid>;
     /// The campaign that the record belongs to.
@@ -370,10 +370,9 @@ macro_rules! record {
                     self.updated_at = row.updated_at;
                 }
 
-                fn personal(&mut self) -> Vec<(&'static str, Personal<'_>)> {
+                fn personal(&mut self) -> Vec<(&'static Field, Personal<'_>)> {
                     let places = [$($crate::personal!($class, self.$field)),+];
-                    let sealed = Self::FIELDS.iter().zip(places).filter(|(field, _)| !field.looked_up);
-                    sealed.filter_map(|(field, place)| Some((field.name, place?))).collect()
+                    Self::FIELDS.iter().zip(places).filter_map(|(field, place)| Some((field, place?))).collect()
                 }
 
                 fn unit(&self) -> Option<Uuid> {

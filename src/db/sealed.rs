@@ -191,7 +191,7 @@ mod tests {
         for other in [&text[1..], "s1:x", "", " \u{1}s1"] {
             assert!(!is_sealed(other), "{other:?}");
         }
-        for broken in [&text[..40], "\u{1}", "\u{1}s1:", "\u{1}s2:x:y", &text.replace("s1", "s2"), "\u{1}s1:nokey:AAAA"]
+        for broken in [&text[..36], "\u{1}", "\u{1}s1:", "\u{1}s2:x:y", &text.replace("s1", "s2"), "\u{1}s1:nokey:AAAA"]
         {
             assert!(is_sealed(broken) && Sealed::parse(broken).is_none(), "{broken:?}");
         }

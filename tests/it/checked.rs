@@ -271,6 +271,7 @@ both_engines! {
         let check = || -> Output {
             let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
             command.args(["log", "check", "--state"]).arg(&state).env("THIDUA_DATABASE_URL", &world.database.url);
+            command.envs(world.database.urls().keys.map(|keys| ("THIDUA_SUBJECT_KEYS", keys)));
             command.env("RUST_LOG", "error").output().unwrap()
         };
         let said = |output: &Output| String::from_utf8(output.stdout.clone()).unwrap();

@@ -15,6 +15,7 @@ mod log;
 mod nominations;
 mod reasons;
 mod refused;
+mod sealed;
 mod steady;
 
 use std::collections::BTreeSet;

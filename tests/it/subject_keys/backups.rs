@@ -163,7 +163,7 @@ sealed_worlds! {
         db.close().await;
 
         let raw = Sea::connect(&backup.url).await.unwrap();
-        assert_eq!(columns(&raw).await, Vec::<String>::new());
+        assert_eq!(columns(&raw, MARK).await, Vec::<String>::new());
         raw.close().await.unwrap();
         if world.database.engine == Engine::Sqlite {
             assert_eq!(occurrences(&format!("{}/copy.db", backup.directory.path().display())), 0);

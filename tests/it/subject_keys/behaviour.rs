@@ -27,14 +27,14 @@ sealed_worlds! {
         assert_eq!(rebuild_of(world).await.differences, Vec::<String>::new());
 
         let raw = world.database.raw().await;
-        assert_eq!(columns(&raw).await, Vec::<String>::new());
+        assert_eq!(columns(&raw, MARK).await, Vec::<String>::new());
         if world.database.engine == Engine::Sqlite {
             let file = file(&world.database);
             assert_eq!((occurrences(&file), occurrences(&format!("{file}-wal"))), (0, 0));
         }
         // The search does find it, so the test would see it.
         raw.execute_unprepared("UPDATE derived SET name = 'hoangyen' WHERE name = 'search'").await.unwrap();
-        assert_eq!(columns(&raw).await, ["derived.name"]);
+        assert_eq!(columns(&raw, MARK).await, ["derived.name"]);
     }
 
     async fn what_was_written_before_there_were_keys_is_read_as_it_is(world: World) {
@@ -45,7 +45,7 @@ sealed_worlds! {
         let account = thidua::commands::grant::give(&keyless, &grant).await.unwrap();
         keyless.close().await;
         let raw = world.database.raw().await;
-        assert!(columns(&raw).await.contains(&"account.label".to_owned()));
+        assert!(columns(&raw, MARK).await.contains(&"account.label".to_owned()));
         let auditor = world.person(Role::Auditor, None).await;
         let read = auditor.get(&format!("/v1/accounts/{account}")).await.is(200).json();
         assert_eq!(read["label"], format!("{MARK} cũ"));

@@ -32,9 +32,9 @@ macro_rules! sealed_worlds {
         }
     )+};
 }
-use sealed_worlds;
+pub(crate) use sealed_worlds;
 
-async fn run(engine: Engine, body: impl AsyncFnOnce(&World)) {
+pub async fn run(engine: Engine, body: impl AsyncFnOnce(&World)) {
     if let Some(database) = Database::create(engine).await {
         let world = World::new(database.sealing().await).await;
         body(&world).await;
@@ -75,7 +75,7 @@ async fn disclosures(world: &World, path: &str) -> Value {
 }
 
 /// One number out of a database.
-async fn number(conn: &DatabaseConnection, sql: &str) -> i64 {
+pub async fn number(conn: &DatabaseConnection, sql: &str) -> i64 {
     let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await.unwrap();
     row.unwrap().try_get("", "n").unwrap()
 }
@@ -98,7 +98,7 @@ fn literal(engine: Engine, id: &str) -> String {
 }
 
 /// Every column of every table in which a mark stands, as `table.column`.
-async fn columns(conn: &DatabaseConnection) -> Vec<String> {
+pub async fn columns(conn: &DatabaseConnection, mark: &str) -> Vec<String> {
     let postgres =
         "SELECT table_name AS t, column_name AS c FROM information_schema.columns WHERE table_schema = 'public'";
     let sqlite =
@@ -116,7 +116,7 @@ async fn columns(conn: &DatabaseConnection) -> Vec<String> {
         } else {
             format!("CAST(\"{column}\" AS TEXT)")
         };
-        let sql = format!("SELECT count(*) AS n FROM \"{table}\" WHERE {text} LIKE '%{MARK}%'");
+        let sql = format!("SELECT count(*) AS n FROM \"{table}\" WHERE {text} LIKE '%{mark}%'");
         if number(conn, &sql).await > 0 {
             found.push(format!("{table}.{column}"));
         }
@@ -132,6 +132,6 @@ fn occurrences(path: &str) -> usize {
 }
 
 /// The file of an embedded database.
-fn file(database: &Database) -> String {
+pub fn file(database: &Database) -> String {
     database.url.trim_start_matches("sqlite://").to_owned()
 }

@@ -29,6 +29,13 @@ pub struct Program {
 impl Program {
     /// Around this database, which is migrated, with an administrator who calls.
     pub async fn new(url: &str) -> Self {
+        let program = Self::around(url);
+        program.begin();
+        program
+    }
+
+    /// Around this database, as it is.
+    pub fn around(url: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let new = SigningKey::generate().unwrap();
         std::fs::write(directory.path().join("jwks.json"), &new.jwks).unwrap();
@@ -37,10 +44,13 @@ impl Program {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
         let (base, token) = (format!("http://{listen}"), signed(&key, now() / 1_000_000));
         let url = url.to_owned();
-        let program = Self { url, base, environment: vec![], directory, listen, key, token, client };
-        program.does(&["migrate"]);
-        program.does(&["grant", "--issuer", ISSUER, "--subject", CALLER, "--role", "administrator"]);
-        program
+        Self { url, base, environment: vec![], directory, listen, key, token, client }
+    }
+
+    /// Migrates, and lets the administrator in.
+    pub fn begin(&self) {
+        self.does(&["migrate"]);
+        self.does(&["grant", "--issuer", ISSUER, "--subject", CALLER, "--role", "administrator"]);
     }
 
     fn command(&self, words: &[&str]) -> Command {
