@@ -18,7 +18,8 @@ pub struct BackupArgs {
     file: PathBuf,
 }
 
-/// Copies one moment of the database into a new file that only its owner reads.
+/// Copies one moment of the database into a new file that only its owner reads. Where personal values are sealed, what
+/// records are found by is left out.
 pub async fn run(args: BackupArgs) -> Result<ExitCode, Error> {
     let url = args.database.of_one_that_is_there()?.app;
     if !Db::is_embedded(&url) {

@@ -16,7 +16,7 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use migration::{Migrator, MigratorTrait};
+use migration::{Migrator, MigratorTrait, SchemaManager};
 
 use super::ahead::{self, Job, Load, MOST};
 use super::keys::SubjectKeys;
@@ -202,7 +202,29 @@ pub(super) async fn back_up(url: &str, file: &Path) -> Result<(), Error> {
     let statement = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [file.into()]);
     let copied = conn.execute_raw(statement).await.map(drop).map_err(constraint::translate);
     conn.close().await.map_err(constraint::translate)?;
-    copied
+    copied?;
+    leave_words_out(file).await.map_err(constraint::translate)
+}
+
+/// Where values are sealed, the copy must not say them in the words by which records are found: those outlive every key.
+/// `migrate` computes them anew for whoever restores it.
+async fn leave_words_out(file: &str) -> Result<(), DbErr> {
+    let mut options = ConnectOptions::new(format!("sqlite://{file}?mode=rw"));
+    options.max_connections(1).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(|sqlite| sqlite.pragma("secure_delete", "ON"));
+    let conn = Database::connect(options).await?;
+    let sealed = "SELECT 1 AS sealed FROM derived WHERE name = 'subject_keys'";
+    // A database that waits for migrations may have neither.
+    if SchemaManager::new(&conn).has_table("derived").await?
+        && conn.query_one_raw(Statement::from_string(DbBackend::Sqlite, sealed)).await?.is_some()
+    {
+        conn.execute_unprepared(
+            "DELETE FROM search_word; DELETE FROM search_entry; UPDATE derived SET version = 0 WHERE name = 'search'",
+        )
+        .await?;
+        conn.execute_unprepared("VACUUM").await?;
+    }
+    conn.close().await
 }
 
 /// What is cleaned.

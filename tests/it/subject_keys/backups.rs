@@ -36,9 +36,15 @@ impl Backup {
 
     /// With today's keys.
     async fn open(&self, world: &World) -> Db {
-        let db = Db::connect(Urls { keys: world.database.urls().keys, ..Urls::from(&self.url) }).await.unwrap();
-        assert_eq!(db.pending_migrations().await.unwrap(), Vec::<String>::new());
-        db
+        Db::connect(Urls { keys: world.database.urls().keys, ..Urls::from(&self.url) }).await.unwrap()
+    }
+
+    /// The columns in which marks stand.
+    async fn columns(&self) -> Vec<String> {
+        let raw = Sea::connect(&self.url).await.unwrap();
+        let found = columns(&raw, MARK).await;
+        raw.close().await.unwrap();
+        found
     }
 
     async fn differences(&self, db: &Db) -> Vec<String> {
@@ -117,13 +123,31 @@ sealed_worlds! {
             let event = events["items"][0]["id"].as_str().unwrap().to_owned();
             all.push(format!("/v1/events/{event}/disclosures?purpose=audit"));
         }
+        let grant = json!({ "issuer": crate::support::ISSUER, "subject": "yen", "label": "hoangyen", "role": "auditor" });
+        let account = administrator.create("/v1/grants", &grant).await.is(201).json()["account"].clone();
+        all.push("/v1/accounts?limit=200".to_owned());
         let token = administrator.token.clone().unwrap();
         world.db.settle().await.unwrap();
         let backup = Backup::of(world).await;
+        match world.database.engine {
+            // What records are found by is no part of it: whoever restores it computes that anew.
+            Engine::Sqlite => {
+                assert_eq!(backup.columns().await, Vec::<String>::new());
+                assert_eq!(occurrences(&format!("{}/copy.db", backup.directory.path().display())), 0);
+                let db = backup.open(world).await;
+                assert_eq!(db.pending_migrations().await.unwrap(), ["search"]);
+                db.migrate().await.unwrap();
+                db.close().await;
+            }
+            Engine::Postgres => {}
+        }
+        assert_eq!(backup.columns().await, ["search_word.word"]);
 
         // As long as nobody was erased the backup and the keys are as good as the database.
         let db = backup.open(world).await;
         let said = asked(world, &backup, &token, &all).await;
+        let listed = said[4]["items"].as_array().unwrap().iter().find(|one| one["id"] == account).unwrap();
+        assert_eq!(listed["label"], "hoangyen");
         for n in [0, 1] {
             assert_eq!(said[n]["counts"]["note"], "hoangyen hai");
             assert_eq!((said[n + 2]["disclosures"][0]["value"].as_str(), states(&said[n + 2])), (Some("hoangyen một"), vec!["disclosed"]));
@@ -162,11 +186,8 @@ sealed_worlds! {
         assert_eq!(states(&asked(world, &backup, &token, &all[2..3]).await[0]), ["erased"]);
         db.close().await;
 
-        let raw = Sea::connect(&backup.url).await.unwrap();
-        assert_eq!(columns(&raw, MARK).await, Vec::<String>::new());
-        raw.close().await.unwrap();
+        assert_eq!(backup.columns().await, ["search_word.word"]);
         if world.database.engine == Engine::Sqlite {
-            assert_eq!(occurrences(&format!("{}/copy.db", backup.directory.path().display())), 0);
             let keys = file(world.database.keys.as_ref().unwrap());
             assert_eq!((occurrences(&keys), occurrences(&format!("{keys}-wal"))), (0, 0), "{MARK}");
         }
