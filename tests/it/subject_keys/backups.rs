@@ -50,7 +50,7 @@ impl Backup {
     async fn differences(&self, db: &Db) -> Vec<String> {
         let scratch = self.directory.path().join(thidua::id::new_id().to_string());
         let fresh = Db::connect(&format!("sqlite://{}", scratch.display())).await.unwrap();
-        let report = rebuild::check(db, &fresh, |_| {}).await.unwrap();
+        let report = rebuild::check(db, &fresh, |_| Ok(())).await.unwrap();
         fresh.close().await;
         report.differences
     }
