@@ -51,6 +51,8 @@ pub async fn run(args: ExportArgs) {
 async fn fill(engine: &str, url: &str, events: u64) -> u64 {
     let db = Db::connect(url).await.unwrap();
     db.start_sealer();
+    // The campaign's own events have their positions then.
+    db.settle().await.unwrap();
     let first = u64::try_from(seal::size(db.reader().conn()).await.unwrap()).unwrap();
     let (began, mut written) = (Stopwatch::start(), 0);
     while written < events {
