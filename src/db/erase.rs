@@ -32,7 +32,7 @@ impl WriteTx<'_> {
             return Err(Code::AlreadyErased.into());
         }
         if let Some(keys) = self.conn().keys() {
-            keys.retire(id).await.map_err(translate)?;
+            keys.retire(id, old.version()).await.map_err(translate)?;
         }
         self.update(&old, blank, Event::new(R::ERASED)).await?;
         self.forget_answers(&[id]).await?;

@@ -160,11 +160,16 @@ impl SubjectKeys {
         Ok(found)
     }
 
-    /// From now on nothing more of this subject is sealed with the keys that it has. Its row is locked.
-    pub(super) async fn retire(&self, subject: Uuid) -> Result<(), DbErr> {
-        let [a, b] = self.places();
-        let sql = format!("UPDATE subject_key SET retired_at = {a} WHERE subject_id = {b} AND retired_at IS NULL");
-        self.tell(&sql, [now().into(), subject.into()]).await.map(drop)
+    /// From now on nothing more of this subject is sealed with the keys that it has, and its next erasure ends them. Its
+    /// row is locked and has this version; a key that says it is younger was made before the main database was restored.
+    pub(super) async fn retire(&self, subject: Uuid, version: i64) -> Result<(), DbErr> {
+        let [a, b, c, d] = self.places();
+        let sql = format!(
+            "UPDATE subject_key SET retired_at = COALESCE(retired_at, {a}), \
+             since = CASE WHEN since > {b} THEN {c} ELSE since END WHERE subject_id = {d}"
+        );
+        let values: [SqlValue; 4] = [now().into(), version.into(), version.into(), subject.into()];
+        self.tell(&sql, values).await.map(drop)
     }
 
     /// Deletes the keys of these subjects that were made before the version of their last erasure.
@@ -342,7 +347,7 @@ mod tests {
             let asked = (0..8).flat_map(|_| &replicas).map(|keys| keys.present(subject, since));
             let keys: BTreeSet<Uuid> = join_all(asked).await.into_iter().map(|key| key.unwrap().id).collect();
             assert_eq!(keys.len(), 1, "one key of each subject");
-            replicas[0].retire(subject).await.unwrap();
+            replicas[0].retire(subject, since).await.unwrap();
             let next = replicas[1].present(subject, since + 1).await.unwrap();
             assert!(!keys.contains(&next.id), "a retired key seals nothing more");
             let both = keys.into_iter().chain([next.id]).collect();
@@ -351,6 +356,9 @@ mod tests {
             replicas[2].0.remembered.clear();
             let left: Vec<Uuid> = replicas[2].named(&both).await.unwrap().into_keys().collect();
             assert_eq!(left, [next.id], "an erasure ends the keys from before it, and no other");
+            // The main database was restored: its record is younger than the key.
+            replicas[0].retire(subject, since - 3).await.unwrap();
+            assert_eq!(replicas[0].delete(&BTreeMap::from([(subject, since - 2)])).await.unwrap(), 1);
         }
         for keys in replicas {
             keys.close().await;

@@ -174,10 +174,12 @@ sealed_worlds! {
             assert!(answer.header("retry-after").is_some());
             assert!(!answer.text.contains(MARK));
         }
+        assert_eq!(world.nobody().get("/readyz").await.status, 503);
         // Records that have no personal value are served as ever.
         auditor.get("/v1/units").await.is(200);
         assert_eq!(size().await, before);
         raw.execute_unprepared("ALTER TABLE away RENAME TO subject_key").await.unwrap();
+        assert_eq!(world.nobody().get("/readyz").await.status, 200);
         let read: Value = auditor.get(&path).await.is(200).json();
         assert_eq!(read["counts"]["note"], "hoangyen hai");
         reporter.create_as("/v1/figures", "later", &body).await.is(201);
