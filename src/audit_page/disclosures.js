@@ -1,8 +1,21 @@
 // Personal values and reasons beside the log: which commitments of the leaves are disclosed, erased or withheld. Pure.
+//
+// Erased is what an erasure says that it took: how many values of a record, and which. The leaves of one record alone have no
+// erasure among them; there the record's own event has to be enough.
 
 import { Refused, base64url, sha256, text, utf8 } from "./tree.js";
 
-/** @typedef {{ disclosed: number, erased: number, withheld: number }} Counts */
+/**
+ * `other`: erasures that say that they took other values than the leaves of their record commit to.
+ * @typedef {{ disclosed: number, erased: number, withheld: number, other: number }} Counts
+ */
+
+/**
+ * What the leaves of a record commit to: now, and what went with its last erasure until that says what it was. `open`: how
+ * many of them are not disclosed. Not whole if there were earlier leaves than those that were met.
+ * @typedef {{ all: string[], open: number }} Digests
+ * @typedef {{ isWhole: boolean, now: Digests, gone: Digests }} Committed
+ */
 
 /**
  * Canonical JSON (RFC 8785): names in the order of their UTF-16 units, integers only.
@@ -32,11 +45,15 @@ function commitments(leaf) {
 
 /** Disclosures, and how they fit the leaves met so far. */
 export class Disclosures {
-  constructor() {
+  /** @param {boolean} isAlone only the leaves of one record are met */
+  constructor(isAlone) {
+    this.isAlone = isAlone;
     /** @type {Map<string, { path: string, digest: string, isMatched: boolean }[]>} */
     this.events = new Map();
-    /** @type {Map<string, number>} Commitments of each record that are neither disclosed nor erased so far. */
-    this.open = new Map();
+    /** @type {Map<string, Committed>} By record. */
+    this.committed = new Map();
+    /** @type {{ isWhole: boolean, gone: Digests, number: unknown, hash: unknown }[]} What erasures say. */
+    this.erasures = [];
     this.disclosed = 0;
     this.erased = 0;
   }
@@ -44,8 +61,9 @@ export class Disclosures {
   /**
    * Reads a JSON list of event, path, salt and value.
    * @param {string} json
+   * @param {boolean} isAlone only the leaves of one record are to come
    */
-  static async parse(json) {
+  static async parse(json, isAlone) {
     let list;
     try {
       list = JSON.parse(json);
@@ -54,7 +72,7 @@ export class Disclosures {
     }
     const isText = (/** @type {any} */ given) => ["event", "path", "salt"].every((name) => typeof given?.[name] === "string");
     if (!Array.isArray(list) || !list.every((given) => isText(given) && "value" in given)) throw new Refused("not_disclosures");
-    const disclosures = new Disclosures();
+    const disclosures = new Disclosures(isAlone);
     for (const { event, path, salt, value } of list) {
       let array;
       try {
@@ -79,30 +97,63 @@ export class Disclosures {
     } catch {
       return;
     }
-    const stream = String(leaf?.stream ?? "");
+    const committed = this.of(String(leaf?.stream ?? ""));
+    committed.isWhole ||= leaf?.ver === 1;
     if (String(leaf?.type ?? "").endsWith(".erased")) {
-      this.erased += this.open.get(stream) ?? 0;
-      this.open.delete(stream);
+      if (this.isAlone) this.erased += committed.now.open;
+      else committed.gone = { all: [...committed.gone.all, ...committed.now.all], open: committed.gone.open + committed.now.open };
+      committed.now = { all: [], open: 0 };
     }
     const known = this.events.get(leaf?.id) ?? [];
     for (const [path, digest] of commitments(leaf ?? {})) {
       const fits = known.filter((given) => given.path === path && given.digest === digest);
       for (const fit of fits) fit.isMatched = true;
       if (fits.length > 0) this.disclosed += 1;
-      else this.open.set(stream, (this.open.get(stream) ?? 0) + 1);
+      else committed.now.open += 1;
+      committed.now.all.push(digest);
     }
+    if (leaf?.type === "erasure.recorded") this.cover(leaf.changes);
+  }
+
+  /**
+   * @param {string} stream
+   * @returns {Committed}
+   */
+  of(stream) {
+    const fresh = { isWhole: false, now: { all: [], open: 0 }, gone: { all: [], open: 0 } };
+    const known = this.committed.get(stream) ?? fresh;
+    this.committed.set(stream, known);
+    return known;
+  }
+
+  /**
+   * An erasure says how many values of which record it took, and which; whether that is so is told at the end.
+   * @param {any} changes
+   */
+  cover(changes) {
+    const said = (/** @type {string} */ field) => changes?.[field]?.[1];
+    const committed = this.committed.get(`${said("subject_type")}/${said("subject_id")}`);
+    if (!committed) return;
+    this.erasures.push({ isWhole: committed.isWhole, gone: committed.gone, number: said("digests"), hash: said("digests_sha256") });
+    committed.gone = { all: [], open: 0 };
   }
 
   /**
    * After the last leaf: every disclosure must have matched.
-   * @returns {Counts}
+   * @returns {Promise<Counts>}
    */
-  counts() {
+  async counts() {
     for (const [event, known] of this.events) {
       const lost = known.find((given) => !given.isMatched);
       if (lost) throw new Refused("disclosure_unmatched", { event, path: lost.path });
     }
-    const withheld = [...this.open.values()].reduce((sum, count) => sum + count, 0);
-    return { disclosed: this.disclosed, erased: this.erased, withheld };
+    const open = [...this.committed.values()].map(({ now, gone }) => now.open + gone.open);
+    let [erased, other, withheld] = [this.erased, 0, open.reduce((sum, count) => sum + count, 0)];
+    for (const { isWhole, gone, number, hash } of this.erasures) {
+      const isAsSaid = number === gone.all.length && hash === base64url(await sha256(utf8([...gone.all].sort().join("\n"))));
+      if (isAsSaid || !isWhole) erased += gone.open;
+      else [other, withheld] = [other + 1, withheld + gone.open];
+    }
+    return { disclosed: this.disclosed, erased, withheld, other };
   }
 }

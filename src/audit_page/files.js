@@ -117,7 +117,10 @@ function missing(given) {
  * What became of the personal values.
  * @param {import("./disclosures.js").Counts | null} counts
  */
-const told = (counts) => t("step.commitments", { ...(counts ?? { disclosed: 0, erased: 0, withheld: 0 }) });
+function told(counts) {
+  const said = t("step.commitments", { ...(counts ?? { disclosed: 0, erased: 0, withheld: 0 }) });
+  return counts?.other ? `${said}; ${t("step.other", { other: counts.other })}` : said;
+}
 
 /**
  * @param {Given[]} given

@@ -238,7 +238,7 @@ function* linesOf(bytes) {
 export function verifyStream(given) {
   return verdict(async () => {
     const { policy, held } = await read(given);
-    const disclosures = given.disclosures === undefined ? null : await Disclosures.parse(given.disclosures);
+    const disclosures = given.disclosures === undefined ? null : await Disclosures.parse(given.disclosures, true);
     /** @type {{ version: number, hash: Hash } | null} */
     let last = null;
     /** @type {Uint8Array} */
@@ -266,7 +266,7 @@ export function verifyStream(given) {
     try {
       const { accepted, index, note } = await included(leaf, given.proof, policy);
       if (held) await continues(held, accepted.checkpoint, given.consistency);
-      return { ...under(accepted, note), position: index, stream, versions: version, commitments: disclosures?.counts() ?? null };
+      return { ...under(accepted, note), position: index, stream, versions: version, commitments: (await disclosures?.counts()) ?? null };
     } catch (reason) {
       const place = reason instanceof At ? reason.place : {};
       throw reason instanceof Refused ? new At(reason, { ...place, version }) : reason;
@@ -289,7 +289,7 @@ export function verifyExport(given) {
     const { manifest, accepted, note } = await openManifest(given.manifest, policy);
     const run = new Run(manifest, held, given.tiles);
     await run.look();
-    const disclosures = given.disclosures === undefined ? null : await Disclosures.parse(given.disclosures);
+    const disclosures = given.disclosures === undefined ? null : await Disclosures.parse(given.disclosures, false);
     let batch = [];
     for (const line of linesOf(given.content)) {
       disclosures?.meet(line.line);
@@ -303,7 +303,7 @@ export function verifyExport(given) {
     await run.take(batch);
     await run.verdict(accepted.checkpoint, given.content, given.consistency);
     const { from, to } = manifest;
-    const commitments = disclosures?.counts() ?? null;
+    const commitments = (await disclosures?.counts()) ?? null;
     return { ...under(accepted, note), events: run.found, records: run.tips.size, from, to, commitments };
   });
 }

@@ -117,6 +117,7 @@ export const WORDS = {
   "step.policy.file": ["Theo chính sách trong tệp", "By the policy in the file"],
   "step.witnesses": ["Có chữ ký chứng kiến của: {names}", "Cosigned by: {names}"],
   "step.unwitnessed": ["Chính sách không đòi bên chứng kiến, mốc cũng không có", "The policy asks for no witness, and none cosigned"],
+  "step.other": ["{other} lần xóa nói đã xóa những giá trị khác với cam kết", "{other} erasures say that they took other values than were committed to"],
   "step.commitments": ["Giá trị cá nhân: {disclosed} được tiết lộ và khớp cam kết, {erased} đã xóa, {withheld} giữ kín", "Personal values: {disclosed} disclosed and as committed, {erased} erased, {withheld} withheld"],
   "step.fields": ["Mọi trường trang này hiện ra đều khớp nội dung lá; tên đơn vị thì không nằm trong lá", "Every field that this page shows is what the leaf says; names of units are not in it"],
   "step.fields.history": ["Mọi trường trang này hiện ra đều khớp nội dung các lá; tên đơn vị và vị trí của các phiên bản trước thì không nằm trong đó", "Every field that this page shows is what the leaves say; names of units and the positions of earlier versions are not in them"],

@@ -94,17 +94,30 @@ async fn rebuild_check(database: &DatabaseArgs) -> Result<ExitCode, Error> {
     Ok(if report.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The comparison with a replay, which goes on where an earlier one was if `kept` says where its copy lies.
+/// The comparison with a replay, which goes on where an earlier one was if `kept` says where its copy lies. The copy holds
+/// personal values in the clear: one that is not kept does not outlive an interruption, and where values are sealed none is.
 pub(super) async fn replayed(live: &Db, kept: Option<&Path>) -> Result<rebuild::Report, Error> {
+    let kept = kept.filter(|_| !live.seals_personal_values());
     let scratch = kept.map_or_else(|| config::scratch().join(format!("thidua-rebuild-{}.db", new_id())), copy_of);
-    let fresh = match copy(&scratch).await {
+    let report = tokio::select! {
+        report = compared(live, &scratch) => report,
+        () = super::told_to_end() => Err(Error::internal("interrupted")),
+    };
+    if report.is_ok() || kept.is_none() {
+        remove(&scratch);
+    }
+    report
+}
+
+async fn compared(live: &Db, scratch: &Path) -> Result<rebuild::Report, Error> {
+    let fresh = match copy(scratch).await {
         Ok(fresh) if Replayed::of(live, &fresh).await.is_ok_and(|replayed| replayed.is_some()) => fresh,
         unfit => {
             if let Ok(unfit) = unfit {
                 unfit.close().await;
             }
-            remove(&scratch);
-            copy(&scratch).await?
+            remove(scratch);
+            copy(scratch).await?
         }
     };
     let watch = Stopwatch::start();
@@ -118,9 +131,6 @@ pub(super) async fn replayed(live: &Db, kept: Option<&Path>) -> Result<rebuild::
     })
     .await;
     fresh.close().await;
-    if report.is_ok() || kept.is_none() {
-        remove(&scratch);
-    }
     report
 }
 

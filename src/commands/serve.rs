@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use actix_web::{HttpServer, middleware, web};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app;
@@ -163,14 +162,7 @@ pub async fn listen(
 
 /// Answers that do not end by themselves end when the process is told to: otherwise it would wait for them.
 async fn end_followers(shared: App) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    super::told_to_end().await;
     shared.news.stop();
 }
 

@@ -143,7 +143,8 @@ fn one(leaf: &Path, proof: &Path, trust: &Trust) -> Result<Vec<String>, Stop> {
 
 fn stream(leaves: &Path, proof: &Path, trust: &Trust, disclosures: Option<&Path>) -> Result<Vec<String>, Stop> {
     let trusted = Trusted::read(trust)?;
-    let mut disclosures = disclosures.map(read_disclosures).transpose()?;
+    let disclosures = disclosures.map(read_disclosures).transpose()?;
+    let mut disclosures = disclosures.map(Disclosures::of_one_record);
     let (leaves, proof) = (bytes(leaves)?, text(proof)?);
     let mut history = History::default();
     let mut last: &[u8] = &[];

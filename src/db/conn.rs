@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
@@ -248,9 +248,18 @@ impl WriteTx<'_> {
         }
         let is_personal = event.reason.is_some() || record.personal().iter().any(|(_, column)| column.is_there());
         match self.conn().keys().filter(|_| is_personal) {
-            Some(keys) => keys.present(subject, since).await.map(Some).map_err(translate),
+            Some(keys) => {
+                let key = keys.present(subject, since).await.map_err(translate)?;
+                self.sealed.lock().unwrap_or_else(PoisonError::into_inner).insert(subject);
+                Ok(Some(key))
+            }
             None => Ok(None),
         }
+    }
+
+    /// True if something of this record was sealed in this transaction.
+    pub(super) fn has_sealed(&self, subject: Uuid) -> bool {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner).contains(&subject)
     }
 }
 

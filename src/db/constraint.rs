@@ -29,6 +29,30 @@ pub fn wants_retry(error: &Error) -> bool {
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 
+/// True if a database failed to answer: what it holds is as it was, as far as anybody knows.
+pub fn no_answer(error: &Error) -> bool {
+    let source = error.source.as_deref().and_then(|source| source.downcast_ref::<DbErr>());
+    match source {
+        Some(DbErr::ConnectionAcquire(_)) => true,
+        Some(source) => sqlx_error(source).is_some_and(|inner| !is_about_values(inner)),
+        None => false,
+    }
+}
+
+/// It answered, but not with what such a table holds.
+fn is_about_values(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{ColumnDecode, ColumnIndexOutOfBounds, ColumnNotFound, Decode, RowNotFound, TypeNotFound};
+    matches!(
+        error,
+        ColumnDecode { .. }
+            | ColumnIndexOutOfBounds { .. }
+            | ColumnNotFound(_)
+            | Decode(_)
+            | RowNotFound
+            | TypeNotFound { .. }
+    )
+}
+
 fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(inner))
@@ -70,4 +94,20 @@ pub fn placeholders(backend: DbBackend, first: usize, count: usize) -> String {
         .map(|n| if backend == DbBackend::Postgres { format!("${n}") } else { "?".to_owned() })
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_the_database_is_no_change_of_what_it_holds() {
+        let query = |inner: sqlx::Error| translate(DbErr::Query(RuntimeErr::SqlxError(inner.into())));
+        assert!(no_answer(&query(sqlx::Error::WorkerCrashed)));
+        assert!(no_answer(&query(sqlx::Error::Io(std::io::Error::other("a disk")))));
+        let decoded = sqlx::Error::ColumnDecode { index: "root".into(), source: "31 bytes".into() };
+        assert!(!no_answer(&query(decoded)), "that is what stands there");
+        assert!(!no_answer(&Error::internal("no tile")));
+        assert!(!no_answer(&Error::new(Code::Busy)));
+    }
 }

@@ -116,13 +116,16 @@ impl Db {
         let tx = WriteTx::ahead(reader.conn(), context);
         let said = f(&tx).await;
         let (event, backend) = (tx.event.get().is_some(), reader.conn().get_database_backend());
+        let body = match &said {
+            Ok(answer) => body_to_keep(&tx, actor, once, answer).await.ok(),
+            Err(_) => None,
+        };
         let Some(mut writes) = tx.conn.taken() else {
             self.needs.a_transaction(once.operation);
             return None;
         };
         let answer = said.ok().filter(|_| event)?;
-        let body = body_to_keep(reader.conn(), actor, once, &answer).await.ok()?;
-        writes.push(whole(backend, context.at, actor, once, &answer, body));
+        writes.push(whole(backend, context.at, actor, once, &answer, body?));
         let (job, committed) = Job::of(writes)?;
         self.engine.post(job).await;
         committed.await.ok().map(|()| answer)
@@ -176,9 +179,12 @@ impl Once {
     }
 }
 
-/// The body as it is stored. A body is JSON and never looks sealed.
-async fn body_to_keep(conn: &impl Conn, actor: Uuid, once: &Once, answer: &Answer) -> Result<String, Error> {
-    let Some((keys, subject)) = conn.keys().zip(answer.subject) else { return Ok(answer.body.clone()) };
+/// The body as it is stored. A body is JSON and never looks sealed. A new record's own answer needs a key only if
+/// something of the record did; it shows nothing else.
+async fn body_to_keep(tx: &WriteTx<'_>, actor: Uuid, once: &Once, answer: &Answer) -> Result<String, Error> {
+    let is_own = |subject: &Uuid| answer.location.as_deref().is_some_and(|path| path.ends_with(&subject.to_string()));
+    let subject = answer.subject.filter(|subject| !is_own(subject) || tx.has_sealed(*subject));
+    let Some((keys, subject)) = tx.conn().keys().zip(subject) else { return Ok(answer.body.clone()) };
     let key = keys.present(subject, 1).await.map_err(translate)?;
     conn::seal(&key, once.place(actor), &answer.body.as_str().into())
 }
@@ -255,7 +261,7 @@ impl WriteTx<'_> {
 
 /// Goes along with the effect.
 async fn keep(tx: &WriteTx<'_>, actor: Uuid, once: &Once, answer: &Answer) -> Result<(), Error> {
-    let body = body_to_keep(tx.conn(), actor, once, answer).await?;
+    let body = body_to_keep(tx, actor, once, answer).await?;
     let backend = tx.conn().get_database_backend();
     let p: Vec<String> = (1..=7).map(|n| placeholders(backend, n, 1)).collect();
     let sql = format!(

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use migration::{SchemaManager, subject_keys};
 use quick_cache::sync::Cache;
@@ -42,6 +43,9 @@ const ATTEMPTS: usize = 3;
 
 /// The subject of the key that seals nothing and tells one key database from another.
 const NOBODY: Uuid = Uuid::nil();
+
+/// Longer than this nobody waits for a key.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// The key database, connected.
 #[derive(Clone)]
@@ -91,12 +95,12 @@ impl SubjectKeys {
 
     async fn ask(&self, sql: &str, values: impl IntoIterator<Item = SqlValue>) -> Result<Vec<Row>, DbErr> {
         let statement = Statement::from_sql_and_values(self.0.conn.get_database_backend(), sql, values);
-        Row::find_by_statement(statement).all(&self.0.conn).await.map_err(unavailable)
+        soon(Row::find_by_statement(statement).all(&self.0.conn)).await
     }
 
     async fn tell(&self, sql: &str, values: impl IntoIterator<Item = SqlValue>) -> Result<u64, DbErr> {
         let statement = Statement::from_sql_and_values(self.0.conn.get_database_backend(), sql, values);
-        self.0.conn.execute_raw(statement).await.map(|done| done.rows_affected()).map_err(unavailable)
+        soon(self.0.conn.execute_raw(statement)).await.map(|done| done.rows_affected())
     }
 
     fn places<const N: usize>(&self) -> [String; N] {
@@ -181,7 +185,7 @@ impl SubjectKeys {
             let sql = format!("SELECT id, subject_id, since FROM subject_key WHERE subject_id IN ({places})");
             let values = chunk.iter().map(|subject| SqlValue::from(*subject));
             let statement = Statement::from_sql_and_values(self.0.conn.get_database_backend(), sql, values);
-            let keys = Age::find_by_statement(statement).all(&self.0.conn).await.map_err(unavailable)?;
+            let keys = soon(Age::find_by_statement(statement).all(&self.0.conn)).await?;
             for key in keys.iter().filter(|key| erased.get(&key.subject_id).is_some_and(|last| key.since < *last)) {
                 deleted += self.tell(&format!("DELETE FROM subject_key WHERE id = {a}"), [key.id.into()]).await?;
                 self.0.remembered.remove(&key.id);
@@ -235,6 +239,14 @@ struct Age {
 struct Last {
     stream_id: Uuid,
     version: i64,
+}
+
+/// The answer of the key database, within a time: on SQLite the one writer waits for it.
+async fn soon<T>(answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    match tokio::time::timeout(ANSWER, answer).await {
+        Ok(answer) => answer.map_err(unavailable),
+        Err(_) => Err(unavailable(DbErr::Custom("no answer in time".to_owned()))),
+    }
 }
 
 /// Whatever is wrong with the key database, the caller may try again; only the log says what it was.

@@ -7,8 +7,9 @@
 //! the commit. Requests that need no transaction of their own leave what they write with others ([`ahead`]). Both stand
 //! behind the same calls.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::sync::watch;
@@ -134,16 +135,18 @@ pub struct WriteTx<'a> {
     context: &'a Context,
     /// The first event: stands in the log if and only if the transaction is committed.
     event: OnceLock<Uuid>,
+    /// Records of which something was sealed with a key.
+    sealed: Mutex<BTreeSet<Uuid>>,
 }
 
 impl<'a> WriteTx<'a> {
     fn new(conn: &'a DatabaseTransaction, keys: Option<&SubjectKeys>, context: &'a Context) -> Self {
-        Self { conn: WriteConn::new(conn, keys.cloned()), context, event: OnceLock::new() }
+        Self { conn: WriteConn::new(conn, keys.cloned()), context, event: OnceLock::new(), sealed: Mutex::default() }
     }
 
     /// Runs a closure before there is a transaction.
     fn ahead(reader: &'a Keyed<DatabaseConnection>, context: &'a Context) -> Self {
-        Self { conn: WriteConn::ahead(reader), context, event: OnceLock::new() }
+        Self { conn: WriteConn::ahead(reader), context, event: OnceLock::new(), sealed: Mutex::default() }
     }
 
     /// The connection to hand to a `store` function.
@@ -440,6 +443,11 @@ impl Db {
     /// Answers when the database does.
     pub async fn ping(&self) -> Result<(), Error> {
         self.reader().conn().ping().await.map_err(constraint::translate)
+    }
+
+    /// True if personal values stand in it only sealed.
+    pub fn seals_personal_values(&self) -> bool {
+        self.keys.is_some()
     }
 
     /// `sqlite` or `postgres`, for the log line at the start.

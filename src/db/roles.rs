@@ -155,6 +155,24 @@ pub fn statements(roles: &Roles) -> Vec<String> {
     sql
 }
 
+/// As whom a role may act that may more than any of ours, whether it inherits that or has to ask for it (`SET ROLE`): itself
+/// or another that is above the rights of tables, or owns what they stand in, or is one of `others`.
+const ACTS_AS: &str = "SELECT r.rolname::text AS name FROM pg_roles me, pg_roles r \
+    WHERE me.rolname = $1::name AND pg_has_role(me.oid, r.oid, 'MEMBER') AND (r.rolsuper OR r.rolcreaterole OR r.rolreplication \
+    OR r.rolbypassrls OR r.rolname LIKE 'pg\\_read\\_%' OR r.rolname LIKE 'pg\\_write\\_%' OR r.rolname LIKE 'pg\\_execute\\_%' \
+    OR r.rolname IN ('pg_maintain', 'pg_create_subscription') \
+    OR r.oid IN (SELECT datdba FROM pg_database WHERE datname = current_database()) \
+    OR r.oid IN (SELECT nspowner FROM pg_namespace WHERE nspname = 'public') \
+    OR r.oid IN (SELECT relowner FROM pg_class WHERE relnamespace = 'public'::regnamespace) \
+    OR r.oid IN (SELECT proowner FROM pg_proc WHERE pronamespace = 'public'::regnamespace) \
+    OR r.oid <> me.oid AND r.rolname::text = ANY(string_to_array($2, E'\\n'))) ORDER BY r.oid <> me.oid, 1 LIMIT 1";
+
+async fn acts_as(conn: &impl ConnectionTrait, role: &str, others: &[&str]) -> Result<Option<String>, Error> {
+    let values = [role.into(), others.join("\n").into()];
+    let row = conn.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, ACTS_AS, values)).await;
+    row.map_err(translate)?.map(|row| row.try_get("", "name").map_err(translate)).transpose()
+}
+
 /// Gives these roles their rights, and looks whether they have no others: as an owner, a superuser, or by membership.
 pub(super) async fn grant(tx: &DatabaseTransaction, roles: &Roles) -> Result<(), Error> {
     for sql in statements(roles) {
@@ -165,6 +183,10 @@ pub(super) async fn grant(tx: &DatabaseTransaction, roles: &Roles) -> Result<(),
             return Err(Error::internal(format!(
                 "the role {role} may {more} as well, as an owner, a superuser, another role's member or that role"
             )));
+        }
+        if let Some(other) = acts_as(tx, role, &roles.names()).await? {
+            let how = if other == role { "by itself".to_owned() } else { format!("as {other}") };
+            return Err(Error::internal(format!("the role {role} may do more than the rights of tables say, {how}")));
         }
     }
     Ok(())
@@ -217,12 +239,13 @@ impl Db {
         if reader.conn().get_database_backend() != DbBackend::Postgres {
             return Ok(false);
         }
-        let sql = "SELECT has_table_privilege('public.audit_event', 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER') \
+        let sql = "SELECT current_user::text AS me, has_table_privilege('public.audit_event', 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER') \
                    OR has_table_privilege('public.audit_head', 'UPDATE') \
                    OR has_table_privilege('public.audit_disclosure', 'DELETE') AS may";
         let row = reader.conn().query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
         let row = row.map_err(translate)?.ok_or_else(|| Error::internal("a query without FROM has a row"))?;
-        row.try_get("", "may").map_err(translate)
+        let me: String = row.try_get("", "me").map_err(translate)?;
+        Ok(row.try_get("", "may").map_err(translate)? || acts_as(reader.conn(), &me, &[]).await?.is_some())
     }
 }
 

@@ -203,7 +203,12 @@ pub(super) async fn back_up(url: &str, file: &Path) -> Result<(), Error> {
     let copied = conn.execute_raw(statement).await.map(drop).map_err(constraint::translate);
     conn.close().await.map_err(constraint::translate)?;
     copied?;
-    leave_words_out(file).await.map_err(constraint::translate)
+    let left_out = leave_words_out(file).await.map_err(constraint::translate);
+    if left_out.is_err() {
+        // A copy with those words is none that may be kept.
+        let _ = std::fs::remove_file(file);
+    }
+    left_out
 }
 
 /// Where values are sealed, the copy must not say them in the words by which records are found: those outlive every key.

@@ -115,11 +115,11 @@ fn line(cells: impl IntoIterator<Item = String>) -> String {
     format!("{}\r\n", cells.join(","))
 }
 
-/// A cell that no spreadsheet takes for a formula, quoted where it must be.
+/// A cell that no spreadsheet takes for a formula, quoted where it must be: also before what some take for the end of a cell.
 fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if text.contains(['"', ',', ';', '\t', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 #[cfg(test)]
@@ -137,7 +137,9 @@ mod tests {
             ("+84", "'+84"),
             ("-1", "'-1"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "\"'\t=1\""),
+            ("x;=1+1", "\"x;=1+1\""),
+            ("x\t=1+1", "\"x\t=1+1\""),
             ("\r=1", "\"'\r=1\""),
             ("a,b", "\"a,b\""),
             ("nói \"vâng\"\nrồi", "\"nói \"\"vâng\"\"\nrồi\""),

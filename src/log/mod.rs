@@ -18,6 +18,7 @@ pub mod past;
 pub mod proof;
 pub mod proofs;
 pub mod prove;
+pub mod reads;
 pub mod rebuild;
 pub mod record;
 pub mod replayed;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::reads::Reads;
 use super::seal;
 use super::signer::{Signed, Signer};
 use crate::db::Db;
@@ -34,6 +35,8 @@ pub struct Head {
 pub struct News {
     head: watch::Sender<Head>,
     asking: Arc<AtomicBool>,
+    /// What those who follow read together.
+    pub reads: Reads,
 }
 
 impl News {

@@ -9,8 +9,13 @@ use super::proof::plan::{NodeId, Plan, PlanError};
 use super::proof::tile::{Tile, decode_tile, node_in_tile};
 use super::proof::tree::Hash;
 use super::tiles;
-use crate::db::constraint::translate;
-use crate::error::Error;
+use crate::db::constraint::{no_answer, translate};
+use crate::error::{Code, Error};
+
+/// True if what was read is not what belongs there. A database that did not answer says nothing of what it holds.
+pub fn is_gone(error: &Error) -> bool {
+    error.code == Code::Internal && !no_answer(error)
+}
 
 /// The hashes of a tile.
 pub async fn tile(conn: &impl ConnectionTrait, tile: Tile) -> Result<Vec<Hash>, Error> {

@@ -85,7 +85,7 @@ pub struct Report {
 
 const CHUNK: u64 = 500;
 
-/// Replays the log of `live` into `fresh`, an SQLite database of its own, and compares. What is there of an earlier replay
+/// Replays the log of `live` into `fresh`, a database of its own, and compares. What is there of an earlier replay
 /// that was interrupted is gone on with; `progress` learns how many events were replayed, and may interrupt again.
 pub async fn check(
     live: &Db,

@@ -5,20 +5,21 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement};
 
 use super::proof::tree::leaf_hash;
 use super::{store, tiles};
+use crate::canonical::hex;
 use crate::db::Db;
-use crate::db::constraint::translate;
+use crate::db::constraint::{placeholders, translate};
 use crate::error::Error;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS replayed \
-                     (events INTEGER NOT NULL, tip BLOB NOT NULL, differences TEXT NOT NULL) STRICT";
+                     (events BIGINT NOT NULL, tip TEXT NOT NULL, differences TEXT NOT NULL)";
 
 /// What was replayed so far.
 #[derive(Debug, Default)]
 pub struct Replayed {
     /// Sealed events.
     pub events: i64,
-    /// The hash of the last one's leaf; empty before there is one.
-    tip: Vec<u8>,
+    /// The hash of the last one's leaf, hexadecimal; empty before there is one.
+    tip: String,
     /// What did not fit.
     pub differences: Vec<String>,
 }
@@ -48,17 +49,18 @@ impl Replayed {
     /// True if this log still begins with what was replayed.
     async fn is_of(&self, live: &Db) -> Result<bool, Error> {
         let last = store::leaves(live.reader().conn(), self.events - 2, 1).await?.pop();
-        Ok(last.is_some_and(|leaf| leaf.seq == self.events - 1 && leaf_hash(&leaf.leaf).as_slice() == self.tip))
+        Ok(last.is_some_and(|leaf| leaf.seq == self.events - 1 && hex(&leaf_hash(&leaf.leaf)) == self.tip))
     }
 
     /// So many events now, up to this leaf.
     pub async fn write(&mut self, conn: &DatabaseTransaction, events: i64, leaf: &[u8]) -> Result<(), Error> {
-        (self.events, self.tip) = (events, leaf_hash(leaf).to_vec());
+        (self.events, self.tip) = (events, hex(&leaf_hash(leaf)));
         self.forget(conn).await?;
-        let sql = "INSERT INTO replayed (events, tip, differences) VALUES (?, ?, ?)";
+        let backend = conn.get_database_backend();
+        let sql = format!("INSERT INTO replayed (events, tip, differences) VALUES ({})", placeholders(backend, 1, 3));
         let differences = serde_json::to_string(&self.differences).map_err(Error::internal)?;
         let values = [self.events.into(), self.tip.clone().into(), differences.into()];
-        let written = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+        let written = Statement::from_sql_and_values(backend, sql, values);
         conn.execute_raw(written).await.map(drop).map_err(translate)
     }
 

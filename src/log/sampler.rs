@@ -98,7 +98,7 @@ async fn tile(conn: &impl ConnectionTrait, signed: &Checkpoint, index: u64) -> R
     let trouble = |position, what| Ok(Err(Trouble::Changed { position, what }));
     // What is no tile any more was changed like any other.
     let hashes = match prove::tile(conn, tile).await {
-        Err(error) if error.code == Code::Internal => return trouble(first, "the tile of its hash is gone"),
+        Err(error) if prove::is_gone(&error) => return trouble(first, "the tile of its hash is gone"),
         hashes => hashes?,
     };
     let events = store::sealed(conn, after, u64::from(tile.width())).await?;
@@ -106,7 +106,7 @@ async fn tile(conn: &impl ConnectionTrait, signed: &Checkpoint, index: u64) -> R
         return trouble(found.position, found.what);
     }
     let path = match prove::inclusion(conn, first, signed.size()).await {
-        Err(error) if error.code == Code::Internal => return trouble(first, "the tree above it is gone"),
+        Err(error) if prove::is_gone(&error) => return trouble(first, "the tree above it is gone"),
         path => path?,
     };
     let root = hashes.first().map(|hash| verify_inclusion(hash, first, signed.size(), &path, signed.root()));

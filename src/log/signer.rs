@@ -354,7 +354,7 @@ async fn continues(snapshot: &Snapshot, signed: &Checkpoint, head: &Frontier) ->
     let differs = Trouble::Differs { signed: old };
     // What is not even a tree any more is answered like a tree of other events.
     let proof = match prove::consistency(snapshot.conn(), old, new).await {
-        Err(error) if error.code == Code::Internal => return Err(differs.into()),
+        Err(error) if prove::is_gone(&error) => return Err(differs.into()),
         proof => proof?,
     };
     let verified = verify_consistency(old, signed.root(), new, &head.root(), &proof);

@@ -1,6 +1,6 @@
 //! Following the log as server-sent events. Every event is read from the table, by position, in the scope of whoever
 //! follows, and only as fast as it is taken: nothing is kept for a follower, so that a thousand of them cost no memory and
-//! none can miss what a buffer had no room for.
+//! none can miss what a buffer had no room for. Those who want the same at the same moment share one read ([`super::reads`]).
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::http::view;
 use super::news::Head;
+use super::reads::Part;
 use super::seal;
 use super::store::{self, Filter, Range};
 use crate::auth::Scope;
@@ -31,7 +32,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Between news and the question for them: several seals make one question.
 const GATHER: Duration = Duration::from_millis(25);
 /// When to come back, in milliseconds.
-const RETRY: &str = "retry: 2000\n\n";
+const RETRY: &[u8] = b"retry: 2000\n\n";
 
 /// One who follows.
 pub struct Follower {
@@ -65,16 +66,16 @@ impl Follower {
     pub fn stream(self) -> impl Stream<Item = Result<Bytes, Error>> {
         stream::try_unfold(self, async |mut follower: Self| {
             let said = follower.next().await.inspect_err(|error| tracing::info!(%error, "a follower was cut off"))?;
-            Ok(said.map(|text| (Bytes::from(text), follower)))
+            Ok(said.map(|text| (text, follower)))
         })
     }
 
-    async fn next(&mut self) -> Result<Option<String>, Error> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let Some(sent) = self.sent else {
             self.app.db.settle().await?;
             self.size = seal::size(self.app.db.reader().conn()).await?;
             self.sent = Some(steady());
-            return Ok(Some(RETRY.to_owned()));
+            return Ok(Some(Bytes::from_static(RETRY)));
         };
         // Of what was sent last, nothing was taken for so long.
         if steady().saturating_sub(sent) > PATIENCE {
@@ -85,7 +86,7 @@ impl Follower {
         Ok(said)
     }
 
-    async fn say(&mut self, sent: Duration) -> Result<Option<String>, Error> {
+    async fn say(&mut self, sent: Duration) -> Result<Option<Bytes>, Error> {
         loop {
             let head = self.news.borrow_and_update().clone();
             self.size = self.size.max(head.size);
@@ -99,11 +100,11 @@ impl Follower {
             }
             let caught_up = self.position + 1 >= self.size;
             if let Some(checkpoint) = self.checkpoint(&head).filter(|_| caught_up) {
-                return Ok(Some(checkpoint));
+                return Ok(Some(checkpoint.into()));
             }
             let rest = HEARTBEAT.saturating_sub(steady().saturating_sub(sent));
             if rest.is_zero() {
-                return Ok(Some(":\n\n".to_owned()));
+                return Ok(Some(Bytes::from_static(b":\n\n")));
             }
             if caught_up {
                 self.wait(rest).await;
@@ -122,21 +123,28 @@ impl Follower {
     }
 
     /// The next events, if there are any as far as one read looks.
-    async fn events(&mut self) -> Result<Option<String>, Error> {
+    async fn events(&mut self) -> Result<Option<Bytes>, Error> {
         let limit = STEP.min(self.left);
         let range = Range { after: Some(self.position), before: Some(self.size), descending: false, limit };
+        let what = format!("{range:?} {:?} {:?}", self.filter, self.scope);
+        let part = self.app.news.reads.part(what, self.read(range)).await?;
+        self.position = part.position;
+        self.left -= part.events;
+        Ok(Some(part.text).filter(|text| !text.is_empty()))
+    }
+
+    async fn read(&self, range: Range) -> Result<Part, Error> {
         let found = store::read(self.app.db.reader().conn(), &self.filter, &self.scope, range).await?;
-        let full = u64::try_from(found.rows.len()) == Ok(limit);
-        let last = found.rows.last().map(|row| row.seq).filter(|_| full);
-        self.position = found.stopped.or(last).unwrap_or(self.size - 1);
+        let events = u64::try_from(found.rows.len()).map_err(Error::internal)?;
+        let last = found.rows.last().map(|row| row.seq).filter(|_| events == range.limit);
+        let position = found.stopped.or(last).unwrap_or(self.size - 1);
         let mut text = String::new();
         for row in &found.rows {
             let event = view(row)?;
             let data = serde_json::to_string(&event).map_err(Error::internal)?;
             text.push_str(&format!("id: {}\nevent: {}\ndata: {data}\n\n", row.seq, event.kind));
-            self.left -= 1;
         }
-        Ok(Some(text).filter(|text| !text.is_empty()))
+        Ok(Part { position, events, text: text.into() })
     }
 
     /// A checkpoint of what was sent, without an id: it is no place to come back to.

@@ -83,7 +83,40 @@ async fn size(world: &World) -> i64 {
     thidua::log::seal::size(world.db.reader().conn()).await.unwrap()
 }
 
+/// Everything that is sent until the service ends it.
+async fn until_the_end(mut stream: Stream) -> String {
+    while let Some(chunk) = stream.response.chunk().await.unwrap() {
+        stream.text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    stream.text
+}
+
 both_engines! {
+    async fn silence_is_broken_by_a_heartbeat_and_a_right_that_is_gone_ends_it(world: World) {
+        let (staying, leaving) = (world.person(Role::Auditor, None).await, world.person(Role::CommuneCommittee, Some(world.units.commune_a)).await);
+        let administrator = world.person(Role::Administrator, None).await;
+        let after = size(world).await - 1;
+        let beats = async {
+            let mut stream = Stream::open(&staying, "", Some(after)).await;
+            while !stream.text.contains("\n:\n\n") {
+                let chunk = stream.response.chunk().await.unwrap().expect("it goes on");
+                stream.text.push_str(std::str::from_utf8(&chunk).unwrap());
+            }
+        };
+        let ends = async {
+            let stream = Stream::open(&leaving, "", Some(after)).await;
+            let grants = administrator.get(&format!("/v1/grants?account={}", leaving.account)).await.is(200).json();
+            let path = format!("/v1/grants/{}", grants["items"][0]["id"].as_str().unwrap());
+            let etag = administrator.get(&path).await.is(200).etag();
+            administrator.change(&format!("{path}:end"), &etag, &json!({ "reason": "Chuyển công tác" })).await.is(200);
+            until_the_end(stream).await
+        };
+        let ((), sent) = tokio::join!(beats, ends);
+        assert!(sent.starts_with("retry: "), "{sent}");
+        let refused = leaving.request("GET", "/v1/events/stream").send().await.unwrap();
+        assert_eq!(refused.status().as_u16(), 403);
+    }
+
     async fn whoever_waits_is_answered_as_soon_as_something_comes(world: World) {
         let auditor = world.person(Role::Auditor, None).await;
         let after = size(world).await - 1;

@@ -125,7 +125,7 @@ both_engines! {
         let keys = async || world.nobody().get("/v1/log/keys").await.is(200);
         let untouched = keys().await.text;
         let (code, said) = followed(&untouched, &log_key());
-        assert_eq!((code, said), (Some(0), format!("verified: no key took over from {}\n", log_key().verifier())));
+        assert_eq!((code, said), (Some(0), format!("nothing to verify: in this list no key took over from {}\n", log_key().verifier())));
         rotate(&world.db, &console(), log_key(), &new_key(), anchor(world)).await.unwrap();
         drop(started(world, vec![new_key(), log_key()]).await);
         drop(started(world, vec![new_key()]).await);
@@ -153,7 +153,7 @@ both_engines! {
             assert_eq!((code, said.starts_with("not verified: ")), (Some(1), true), "{what}: {said}");
         }
         let (code, said) = followed(&json!({ "rotations": [second] }).to_string(), &log_key());
-        assert_eq!((code, said), (Some(0), format!("verified: no key took over from {}\n", log_key().verifier())));
+        assert_eq!((code, said), (Some(0), format!("nothing to verify: in this list no key took over from {}\n", log_key().verifier())));
         assert_eq!(followed("[]", &log_key()).0, Some(1));
     }
 

@@ -269,6 +269,35 @@ async fn the_rights_in_the_database_are_those_in_the_code() {
         assert!(told.contains(&format!("{} may DELETE audit_disclosure as well", roles.app)), "{told}");
         let one = Roles { eraser: roles.app.clone(), ..roles.clone() };
         assert!(owner.migrate_for(&one).await.is_err(), "one role for two");
+        raw.execute_unprepared(&format!("REVOKE {} FROM {}", roles.eraser, roles.app)).await.unwrap();
+        owner.migrate_for(roles).await.unwrap();
+        // Nor what it would have to ask for first.
+        let (app, above) = (&roles.app, format!("{}_above", roles.app));
+        for (given, taken, told) in [
+            (
+                format!("CREATE ROLE {above} CREATEROLE; ALTER ROLE {app} NOINHERIT; GRANT {above} TO {app}"),
+                format!("DROP ROLE {above}; ALTER ROLE {app} INHERIT"),
+                format!("as {above}"),
+            ),
+            (
+                format!("ALTER ROLE {app} NOINHERIT; GRANT {} TO {app}", roles.eraser),
+                format!("REVOKE {} FROM {app}; ALTER ROLE {app} INHERIT", roles.eraser),
+                format!("as {}", roles.eraser),
+            ),
+            (format!("ALTER ROLE {app} CREATEROLE"), format!("ALTER ROLE {app} NOCREATEROLE"), "by itself".into()),
+            (
+                format!("ALTER DATABASE {} OWNER TO {app}", world.database.url.rsplit('/').next().unwrap()),
+                format!("ALTER DATABASE {} OWNER TO CURRENT_USER", world.database.url.rsplit('/').next().unwrap()),
+                "by itself".into(),
+            ),
+            (format!("GRANT pg_read_all_data TO {app}"), format!("REVOKE pg_read_all_data FROM {app}"), String::new()),
+        ] {
+            raw.execute_unprepared(&given).await.unwrap();
+            let refused = owner.migrate_for(roles).await.unwrap_err().source.unwrap().to_string();
+            assert!(refused.contains(app.as_str()) && refused.contains(&told), "{given}: {refused}");
+            raw.execute_unprepared(&taken).await.unwrap();
+            owner.migrate_for(roles).await.unwrap();
+        }
         let nobody = Roles { eraser: "nobody_of_this_name".into(), ..roles.clone() };
         let told = owner.migrate_for(&nobody).await.unwrap_err().source.unwrap().to_string();
         assert!(told.contains("does not exist"), "{told}");

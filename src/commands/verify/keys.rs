@@ -29,7 +29,7 @@ pub fn run(keys: &Path, policy: &Path) -> Result<Vec<String>, Stop> {
         lines.extend(followed.iter().map(step));
         lines.push(match followed.last() {
             Some(last) => format!("policy: instead of log {} write log {}", log.key, last.new),
-            None => format!("verified: no key took over from {}", log.key),
+            None => format!("nothing to verify: in this list no key took over from {}", log.key),
         });
     }
     Ok(lines)

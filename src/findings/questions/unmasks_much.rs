@@ -111,7 +111,7 @@ impl Watch for Unmasking {
         if event.kind != "disclosure.made" {
             return;
         }
-        let Some(account) = event.new_id("account").or(event.actor) else { return };
+        let Some(account) = event.new_id("account_id").or(event.actor) else { return };
         let ended = self.accounts.entry(account).or_default().take(event);
         self.found.extend(ended.map(|stretch| stretch.finding(account)));
     }
@@ -137,7 +137,7 @@ mod tests {
             let start = 1_700_000_000_000_000;
             let at = rfc3339(start + i64::try_from(n).unwrap() * minutes * 60_000_000);
             let said = |who: Uuid| {
-                json!({ "account": [null, who], "event": [null, Uuid::from_u128(7)], "purpose": [null, "audit"] })
+                json!({ "account_id": [null, who], "event_id": [null, Uuid::from_u128(7)], "purpose": [null, "audit"] })
             };
             accounts.iter().fold(log, |log, who| log.at(&at, "disclosure.made", n as u128, *who, said(*who)))
         })

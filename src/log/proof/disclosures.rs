@@ -1,4 +1,7 @@
 //! Personal values and reasons beside the log: which commitments of the leaves are disclosed, erased or withheld.
+//!
+//! Erased is what an erasure says that it took: how many values of a record, and which. The leaves of one record alone have no
+//! erasure among them; there the record's own event has to be enough.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -52,7 +55,7 @@ struct Known {
 pub struct Counts {
     /// The value was shown, and is the one committed to.
     pub disclosed: u64,
-    /// A later event of the record says that its values were erased.
+    /// A later erasure says that it took them.
     pub erased: u64,
     /// Neither.
     pub withheld: u64,
@@ -74,23 +77,30 @@ impl fmt::Display for Counts {
 #[derive(Default)]
 pub struct Disclosures {
     events: HashMap<String, Vec<Known>>,
-    /// Commitments of each record that are neither disclosed nor erased so far.
-    open: HashMap<String, u64>,
-    /// Of each record, what its leaves commit to since it was erased last.
+    /// True if only the leaves of one record are met.
+    alone: bool,
+    /// Of each record, what its leaves commit to.
     committed: HashMap<String, Committed>,
     disclosed: u64,
     erased: u64,
     other: u64,
 }
 
-/// The digests that a record's leaves commit to.
+/// What the leaves of a record commit to.
 #[derive(Default)]
 struct Committed {
     /// False if there were earlier leaves than those that were met: then nobody knows all of them.
     whole: bool,
-    now: Vec<String>,
-    /// Those that went with the last erasure, until it says which they were.
-    gone: Vec<String>,
+    now: Digests,
+    /// What went with the last erasure, until it says what that was.
+    gone: Digests,
+}
+
+#[derive(Default)]
+struct Digests {
+    all: Vec<String>,
+    /// How many of them are not disclosed.
+    open: u64,
 }
 
 impl Disclosures {
@@ -108,6 +118,12 @@ impl Disclosures {
         Ok(disclosures)
     }
 
+    /// Only the leaves of one record are to come.
+    pub fn of_one_record(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     /// The next leaf. One that cannot be read has no commitments; that it cannot be is the chains' to say.
     pub fn meet(&mut self, leaf: &[u8]) {
         let Ok(leaf) = serde_json::from_slice::<Value>(leaf) else { return };
@@ -116,22 +132,23 @@ impl Disclosures {
         let committed = self.committed.entry(stream.to_owned()).or_default();
         committed.whole |= leaf.get("ver").and_then(Value::as_u64) == Some(1);
         if text("type").ends_with(".erased") {
-            self.erased += self.open.remove(stream).unwrap_or_default();
-            committed.gone = std::mem::take(&mut committed.now);
+            let gone = std::mem::take(&mut committed.now);
+            if self.alone {
+                self.erased += gone.open;
+            } else {
+                committed.gone.all.extend(gone.all);
+                committed.gone.open += gone.open;
+            }
         }
-        committed.now.extend(commitments(&leaf).map(|(_, digest)| digest.to_owned()));
         let known = self.events.get_mut(text("id")).map(Vec::as_mut_slice).unwrap_or_default();
-        let mut withheld = 0;
         for (path, digest) in commitments(&leaf) {
             let mut fits = known.iter_mut().filter(|known| known.path == path && known.digest == digest).peekable();
             match fits.peek() {
                 Some(_) => self.disclosed += 1,
-                None => withheld += 1,
+                None => committed.now.open += 1,
             }
             fits.for_each(|known| known.matched = true);
-        }
-        if withheld > 0 {
-            *self.open.entry(stream.to_owned()).or_default() += withheld;
+            committed.now.all.push(digest.to_owned());
         }
         if text("type") == "erasure.recorded" {
             self.cover(&leaf);
@@ -143,11 +160,14 @@ impl Disclosures {
         let said = |field: &str| leaf.get("changes")?.get(field)?.get(1);
         let word = |field: &str| said(field).and_then(Value::as_str).unwrap_or_default();
         let subject = format!("{}/{}", word("subject_type"), word("subject_id"));
-        let Some(committed) = self.committed.get_mut(&subject).filter(|committed| committed.whole) else { return };
-        let gone = std::mem::take(&mut committed.gone);
-        let as_said = said("digests").and_then(Value::as_u64) == u64::try_from(gone.len()).ok()
-            && word("digests_sha256") == fingerprint(&gone);
-        self.other += u64::from(!as_said);
+        let Some(committed) = self.committed.get_mut(&subject) else { return };
+        let as_said = said("digests").and_then(Value::as_u64) == u64::try_from(committed.gone.all.len()).ok()
+            && word("digests_sha256") == fingerprint(&committed.gone.all);
+        if as_said || !committed.whole {
+            self.erased += std::mem::take(&mut committed.gone).open;
+        } else {
+            self.other += 1;
+        }
     }
 
     /// After the last leaf: every disclosure must have matched.
@@ -159,7 +179,7 @@ impl Disclosures {
         if let Some((event, path)) = unmatched.into_iter().min() {
             return Err(DisclosureError::Unmatched { event: event.clone(), path: path.clone() });
         }
-        let withheld = self.open.values().sum();
+        let withheld = self.committed.values().map(|committed| committed.now.open + committed.gone.open).sum();
         Ok(Counts { disclosed: self.disclosed, erased: self.erased, withheld, other: self.other })
     }
 }
@@ -201,11 +221,11 @@ mod tests {
         assert_eq!(with(&["a", "b"]), "0 disclosed, 2 erased, 0 withheld");
         let others: [&[&str]; 3] = [&["a"], &["a", "c"], &[]];
         for other in others {
-            assert!(
-                with(other).ends_with("; 1 erasures say that they took other values than were committed to"),
-                "{other:?}"
-            );
+            let end =
+                "0 disclosed, 0 erased, 2 withheld; 1 erasures say that they took other values than were committed to";
+            assert_eq!(with(other), end, "{other:?}");
         }
+        assert_eq!(told(&whole), "0 disclosed, 0 erased, 2 withheld", "no erasure says so");
         // Of a part of the log nobody can tell.
         assert_eq!(told(&[second, erased, erasure(&["a", "b"])]), "0 disclosed, 1 erased, 0 withheld");
     }

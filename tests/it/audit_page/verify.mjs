@@ -54,6 +54,9 @@ try {
       renameSync(`${state}.new`, state);
     }
     console.log(`verified: ${verdict.origin}, checkpoint of ${verdict.size} events`);
+    const { disclosed, erased, withheld, other } = verdict.commitments ?? {};
+    const more = other ? `; ${t("step.other", { other })}` : "";
+    if (verdict.commitments) console.log(`commitments: ${disclosed} disclosed, ${erased} erased, ${withheld} withheld${more}`);
   } else {
     const place = verdict.position === undefined ? "" : `position ${verdict.position}: `;
     console.log(`not verified: ${place}${t(`why.${verdict.why}`, verdict.facts)}`);

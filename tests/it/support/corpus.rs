@@ -13,6 +13,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use thidua::canonical::{canonical, sha256};
 use thidua::db::event::Disclosure;
+use thidua::log::erased::fingerprint;
 use thidua::log::proof::checkpoint::Checkpoint;
 use thidua::log::proof::key::{Algorithm, SigningKey};
 use thidua::log::proof::manifest::{Manifest, join};
@@ -151,6 +152,8 @@ pub enum Twist {
     Version(u64),
     /// No JSON at all.
     Junk(u64),
+    /// The erasure took a value less than it should have.
+    Erasure,
 }
 
 /// A log in memory.
@@ -166,8 +169,7 @@ impl Log {
         let mut tips: BTreeMap<u64, (u64, Hash)> = BTreeMap::new();
         let mut log = Self { leaves: Vec::new(), hashes: Vec::new() };
         for position in 0..SIZE {
-            // Two events of one record in a row now and then.
-            let record = (position / 2 + position % 3) % RECORDS;
+            let record = record_of(position);
             let before = tips.get(&record).copied();
             let leaf = if twist == Twist::Junk(position) {
                 b"not json".to_vec()
@@ -259,6 +261,11 @@ pub fn lines(leaves: &[Vec<u8>]) -> Vec<u8> {
     leaves.iter().flat_map(|leaf| leaf.iter().copied().chain([b'\n'])).collect()
 }
 
+/// Whose event stands at a position: two of one record in a row now and then.
+fn record_of(position: u64) -> u64 {
+    (position / 2 + position % 3) % RECORDS
+}
+
 /// The id of the event at a position.
 pub fn event(position: u64) -> String {
     format!("01900000-0000-7000-8000-00000000{position:04}")
@@ -278,7 +285,7 @@ fn leaf(position: u64, record: u64, before: Option<(u64, Hash)>, twist: Twist) -
     }
     let version = before.map_or(0, |(version, _)| version) + 1 + u64::from(twist == Twist::Version(position));
     let value = if twist == Twist::Value(position) { "khác" } else { "Bản Pá Uôn" };
-    // Records 0 and 1 have personal values; of record 0 they are erased once.
+    // Records 0 and 1 have personal values; of record 0 they are erased once, and another event says which they were.
     let (mut kind, mut name) = ("thing.amended", Value::Null);
     if record < 2 {
         name = json!({ "$c": [null, digest(position, "name")] });
@@ -291,6 +298,12 @@ fn leaf(position: u64, record: u64, before: Option<(u64, Hash)>, twist: Twist) -
     if !name.is_null() {
         changes["name"] = name;
     }
+    if position == ERASURE {
+        kind = "erasure.recorded";
+        for (field, value) in erasure(twist) {
+            changes[field] = json!([null, value]);
+        }
+    }
     let leaf = json!({
         "actor": { "id": null, "kind": "console" }, "at": "2026-11-22T03:10:15.123456Z", "changes": changes,
         "corr": "corpus", "id": event(position), "prev": prev.map(|hash| URL_SAFE_NO_PAD.encode(hash)),
@@ -300,8 +313,29 @@ fn leaf(position: u64, record: u64, before: Option<(u64, Hash)>, twist: Twist) -
     canonical(&leaf).unwrap().into_bytes()
 }
 
-/// Where the personal values of record 0 are erased.
+/// Where the personal values of record 0 are erased, and where that is recorded.
 pub const ERASED: u64 = 30;
+pub const ERASURE: u64 = 32;
+
+/// What the erasure says: the record, how many values, and which.
+fn erasure(twist: Twist) -> [(&'static str, Value); 4] {
+    let of_it = (0..ERASED).filter(|position| record_of(*position) == 0);
+    let mut digests: Vec<String> = of_it
+        .flat_map(|position| {
+            let reason = (position % 7 == 3).then_some("reason");
+            ["name"].into_iter().chain(reason).map(move |path| disclosure(position, path).digest().unwrap())
+        })
+        .collect();
+    if twist == Twist::Erasure {
+        digests.pop();
+    }
+    [
+        ("subject_type", json!("thing")),
+        ("subject_id", json!(format!("01900000-0000-7000-8000-00000000a{:03}", 0))),
+        ("digests", json!(digests.len())),
+        ("digests_sha256", json!(fingerprint(&digests))),
+    ]
+}
 
 /// A note over a text.
 pub fn sign(text: &str, keys: &[SigningKey], witnesses: &[SigningKey]) -> Vec<u8> {

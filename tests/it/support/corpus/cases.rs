@@ -373,6 +373,8 @@ fn diffs(log: &Log) -> Vec<Case> {
     ]
 }
 
+const OTHER: &str = "commitments: 0 disclosed, 0 erased, 21 withheld; 1 erasures say that they took other values than were committed to";
+
 fn disclosed(log: &Log) -> Vec<Case> {
     let list = |disclosures: &[(u64, &str)]| {
         let one = |(position, path): &(u64, &str)| {
@@ -381,7 +383,8 @@ fn disclosed(log: &Log) -> Vec<Case> {
         };
         serde_json::to_vec(&disclosures.iter().map(one).collect::<Vec<_>>()).unwrap()
     };
-    let export = |name: &str| export(log, name, 0, SIZE);
+    let whole = |log: &Log, name: &str| export(log, name, 0, SIZE);
+    let export = |name: &str| whole(log, name);
     let told = list(&[(17, "name"), (3, "reason"), (1, "name")]);
     let wrong = exchanged(&told, "Hường 17", "Hương 17");
     let positions = log.record(ERASED);
@@ -394,6 +397,7 @@ fn disclosed(log: &Log) -> Vec<Case> {
         counts(export("disclosed"), "commitments: 3 disclosed, 6 erased, 12 withheld").with("disclosures", told),
         counts(export("nothing disclosed"), "commitments: 0 disclosed, 7 erased, 14 withheld")
             .with("disclosures", list(&[])),
+        counts(whole(&Log::new(Twist::Erasure), "erased otherwise"), OTHER).with("disclosures", list(&[])),
         export("another value disclosed").with("disclosures", wrong).refused("matches no commitment of these events"),
         export("an event disclosed that is not there").with("disclosures", list(&[(99, "name")])).refused("matches no"),
         export("no disclosures").with("disclosures", b"{}".to_vec()).refused("the disclosures are no JSON list"),
