@@ -23,9 +23,9 @@ use crate::support::{Database, Engine, log_key, not_tested, required, said};
 /// Calls of a kind that fail if nobody says how many.
 const EACH: u32 = 6;
 
-/// What the calls of SQLite answer when a disk is broken or full. Files are not opened or mapped anew while it runs. Locks are
-/// left out: one that cannot be released stays in
-/// SQLite's own books until every connection of the process is closed, and only a restart does that.
+/// What the calls of SQLite answer when a disk is broken or full. Files are not opened or mapped anew while it runs. Locks
+/// are left out: one that cannot be released stays in SQLite's own books until every connection of the process is closed,
+/// and only a restart does that.
 const FAULTS: &[(&str, &str)] = &[("pwrite64", "EIO"), ("pwrite64", "ENOSPC"), ("fsync", "EIO"), ("pread64", "EIO")];
 
 fn strace_is_there() -> bool {
