@@ -75,14 +75,17 @@ async fn a_session_that_postgres_ends_is_replaced() {
         }
         let forgotten = world.db.snapshot().await.unwrap();
         forgotten.conn().execute_unprepared("SELECT 1").await.unwrap();
-        assert_eq!(sessions(&raw, "state = 'idle in transaction'").await, 1);
+        // Beside it the sealer may be in a transaction of its own for a moment.
+        assert!(sessions(&raw, "state = 'idle in transaction'").await >= 1);
+        let mut gone = false;
         for _ in 0..100 {
-            if sessions(&raw, "state = 'idle in transaction'").await == 0 {
+            gone = sessions(&raw, "state = 'idle in transaction'").await == 0;
+            if gone {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert_eq!(sessions(&raw, "state = 'idle in transaction'").await, 0);
+        assert!(gone, "after 5 seconds");
         let late = forgotten.conn().execute_unprepared("SELECT 1").await.unwrap_err();
         assert_eq!(translate(late).code, Code::Busy);
         drop(forgotten);
