@@ -200,10 +200,9 @@ impl Replay {
         leaf: &Leaf,
         differences: &mut Vec<String>,
     ) -> Result<(), String> {
-        let (kind, row, text) = self.fold(leaf, differences)?;
+        let (kind, row, text, value) = self.fold(leaf, differences)?;
         let written = (kind.write)(conn, &row, text).await;
         written.map_err(|error| format!("{}/{} cannot be replayed: {error}", kind.stream, row.row.id))?;
-        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if canonical(&value).is_ok_and(|bytes| bytes == text) {
             Ok(())
         } else {
@@ -211,12 +210,12 @@ impl Replay {
         }
     }
 
-    /// What a leaf makes of its record: the row, personal values included.
+    /// What a leaf makes of its record: the row, personal values included; with the leaf as it was read.
     fn fold<'a>(
         &mut self,
         leaf: &'a Leaf,
         differences: &mut Vec<String>,
-    ) -> Result<(&'static Kind, Folded, &'a str), String> {
+    ) -> Result<(&'static Kind, Folded, &'a str, Value), String> {
         let text = std::str::from_utf8(&leaf.leaf).map_err(|_| "the leaf is no UTF-8 text")?;
         let value: Value = serde_json::from_str(text).map_err(|error| format!("the leaf is no JSON: {error}"))?;
         let (name, id) = stream(&value).ok_or("names no record")?;
@@ -228,7 +227,8 @@ impl Replay {
         let disclosed = &self.disclosed;
         let is_disclosed = |path: &str| event.is_some_and(|event| disclosed.contains_key(&(event, path.to_owned())));
         differences.extend(self.commitments.read(leaf.seq, &value, is_disclosed));
-        Ok((kind, self.with_personal_values(id, &value, differences), text))
+        let row = self.with_personal_values(id, &value, differences);
+        Ok((kind, row, text, value))
     }
 
     /// Personal fields keep the value that was disclosed last; an erased one is null.
