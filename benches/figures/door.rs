@@ -1,18 +1,20 @@
-//! Audited and provable writes at the level of the database, in process: no HTTP, no token, no idempotency key. A write is a
-//! row and its event.
+//! Audited and provable writes at the level of the database, in process: no HTTP, no token. A write is a row and its event,
+//! in a transaction of its own; or, *together*, as creating requests are written: with their stored answer, and whatever
+//! waits travels in one statement.
 //!
-//! On PostgreSQL against pgbench doing the same two INSERTs in a transaction, also with a commit that waits for others
-//! (`commit_delay`); the time until everything written has its position in the tree counts. On SQLite against one commit
+//! On PostgreSQL against pgbench doing the two INSERTs of row and event in a transaction, also with a commit that waits for
+//! others (`commit_delay`); the time until everything written has its position in the tree counts. On SQLite against one commit
 //! per write, also with a slower disk. And sealing while a transaction stays open for long.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use thidua::clock::Stopwatch;
 use thidua::commands::grant::console;
+use thidua::db::idempotency::{Answer, Once};
 use thidua::db::{Db, Event, Outcome, WriteTx};
 use thidua::revocations::store::revocation;
 
@@ -33,18 +35,36 @@ pub struct WriterArgs {
     clients: usize,
     #[arg(long)]
     seconds: u64,
-    /// SQLite: every write is committed by itself.
-    #[arg(long)]
-    each: bool,
+    #[arg(long, value_enum)]
+    way: Way,
+}
+
+/// How a write is written.
+#[derive(Clone, Copy, ValueEnum)]
+enum Way {
+    /// In a transaction of its own.
+    Alone,
+    /// With its stored answer, together with whatever else waits.
+    Together,
+    /// SQLite: committed by itself, not in a group.
+    Each,
+}
+
+impl Way {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Alone => "alone",
+            Self::Together => "together",
+            Self::Each => "each",
+        }
+    }
 }
 
 pub async fn run(rounds: Rounds) {
     let bed = Bed::new();
     bed.prepare(&bed::create(TEMPLATE, None).await).await;
-    for clients in [16, 32] {
-        for delay in ["0", SLOW] {
-            against_pgbench(clients, delay, rounds).await;
-        }
+    for (clients, delay) in [(16, "0"), (16, SLOW), (32, "0"), (32, SLOW)] {
+        against_pgbench(clients, delay, rounds).await;
     }
     while_a_transaction_is_open(rounds).await;
     bed::drop_database(COPY).await;
@@ -58,23 +78,22 @@ pub async fn run(rounds: Rounds) {
 
 /// Writes with many clients at once.
 pub async fn write(args: WriterArgs) {
-    let db = if args.each {
-        Db::connect_committing_each(&args.database_url).await.unwrap()
-    } else {
-        Db::connect(&args.database_url).await.unwrap()
+    let db = match args.way {
+        Way::Each => Db::connect_committing_each(&args.database_url).await.unwrap(),
+        Way::Alone | Way::Together => Db::connect(&args.database_url).await.unwrap(),
     };
     db.start_sealer();
-    load(&db, args.clients, Duration::from_secs(1)).await;
+    load(&db, args.way, args.clients, Duration::from_secs(1)).await;
     db.settle().await.unwrap();
     let began = Stopwatch::start();
-    let written = load(&db, args.clients, Duration::from_secs(args.seconds)).await;
+    let written = load(&db, args.way, args.clients, Duration::from_secs(args.seconds)).await;
     // Provable: it counts when it is in the tree.
     db.settle().await.unwrap();
     println!("{}", written as f64 / began.elapsed().as_secs_f64());
     db.close().await;
 }
 
-async fn load(db: &Db, clients: usize, time: Duration) -> u64 {
+async fn load(db: &Db, way: Way, clients: usize, time: Duration) -> u64 {
     let began = Stopwatch::start();
     let workers: Vec<_> = (0..clients)
         .map(|_| {
@@ -82,7 +101,10 @@ async fn load(db: &Db, clients: usize, time: Duration) -> u64 {
             tokio::spawn(async move {
                 let mut written = 0;
                 while began.elapsed() < time {
-                    one(&db).await;
+                    match way {
+                        Way::Together => one_of_many(&db).await,
+                        Way::Alone | Way::Each => one(&db).await,
+                    }
                     written += 1;
                 }
                 written
@@ -115,38 +137,60 @@ pub async fn some(db: &Db, clients: u64, number: u64) {
 async fn one(db: &Db) {
     let console = console();
     let written = db.record(&console, async |tx: &WriteTx<'_>| {
-        let row = revocation::Model {
-            id: thidua::id::new_id(),
-            version: 0,
-            tip: Vec::new(),
-            commitments: serde_json::Value::Null,
-            created_at: 0,
-            updated_at: 0,
-            sid: None,
-            jti: Some("c0ffee00-0000-4000-8000-000000000000".into()),
-            account_id: None,
-            issued_before: None,
-            expires_at: Some(7_258_118_400_000_000),
-            revoke_reason: None,
-        };
-        tx.insert(row, Event::new("token.revoked")).await.map(Outcome::Changed)
+        tx.insert(row(), Event::new("token.revoked")).await.map(Outcome::Changed)
     });
     written.await.unwrap();
 }
 
+/// The same with its stored answer, as a creating request.
+async fn one_of_many(db: &Db) {
+    let (console, key) = (console(), thidua::id::new_id().to_string());
+    let once = Once { operation: "create_revocation", key, payload: [7; 32] };
+    let written = db.record_once(&console, &once, async |tx: &WriteTx<'_>| {
+        let row = tx.insert(row(), Event::new("token.revoked")).await?;
+        let location = Some(format!("/v1/revocations/{}", row.id));
+        let (etag, body) = (Some("\"1\"".into()), "{}".into());
+        Ok(Answer { status: 201, location, etag, body, subject: None, replayed: false })
+    });
+    written.await.unwrap();
+}
+
+fn row() -> revocation::Model {
+    revocation::Model {
+        id: thidua::id::new_id(),
+        version: 0,
+        tip: Vec::new(),
+        commitments: serde_json::Value::Null,
+        created_at: 0,
+        updated_at: 0,
+        sid: None,
+        jti: Some("c0ffee00-0000-4000-8000-000000000000".into()),
+        account_id: None,
+        issued_before: None,
+        expires_at: Some(7_258_118_400_000_000),
+        revoke_reason: None,
+    }
+}
+
 async fn against_pgbench(clients: usize, delay: &str, rounds: Rounds) {
-    let (mut own, mut ratios) = (Vec::new(), Vec::new());
+    let ways = [Way::Alone, Way::Together];
+    let (mut own, mut ratios) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for _ in 0..rounds.rounds {
-        let url = fresh(delay).await;
-        let written = writer(&url, clients, rounds.seconds, false, &[]);
+        for (n, way) in ways.into_iter().enumerate() {
+            own[n].push(writer(&fresh(delay).await, clients, rounds.seconds, way, &[]));
+        }
         let url = fresh(delay).await;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/figures/door_apart.sql");
-        ratios.push(written / writes::transactions(&url, script, clients, rounds.seconds, &[]));
-        own.push(written);
+        let rival = writes::transactions(&url, script, clients, rounds.seconds, &[]);
+        for (own, ratios) in own.iter().zip(&mut ratios) {
+            ratios.extend(own.last().map(|written| written / rival));
+        }
     }
     let commit = if delay == "0" { "this disk" } else { "a slow commit" };
-    println!("PostgreSQL, {clients} clients, {commit}: {} a second, provable", middle(own));
-    println!("  against pgbench, the same two INSERTs: {}", middle(ratios));
+    for ((way, own), ratios) in ways.into_iter().zip(own).zip(ratios) {
+        println!("PostgreSQL, {clients} clients, {commit}, {}: {} a second, provable", way.word(), middle(own));
+        println!("  against pgbench, the same two INSERTs: {}", middle(ratios));
+    }
 }
 
 /// A copy of the database whose commits wait for others so long.
@@ -202,8 +246,8 @@ fn against_each(bed: &Bed, template: &Path, disk: &str, environment: &[(&str, St
     const CLIENTS: usize = 64;
     let (mut own, mut ratios) = (Vec::new(), Vec::new());
     for _ in 0..rounds.rounds {
-        let written = writer(&commits::copy(bed, template), CLIENTS, rounds.seconds, false, environment);
-        let each = writer(&commits::copy(bed, template), CLIENTS, rounds.seconds, true, environment);
+        let written = writer(&commits::copy(bed, template), CLIENTS, rounds.seconds, Way::Alone, environment);
+        let each = writer(&commits::copy(bed, template), CLIENTS, rounds.seconds, Way::Each, environment);
         own.push(written);
         ratios.push(written / each);
     }
@@ -212,20 +256,11 @@ fn against_each(bed: &Bed, template: &Path, disk: &str, environment: &[(&str, St
 }
 
 /// A contender in a process of its own.
-fn writer(url: &str, clients: usize, seconds: u64, each: bool, environment: &[(&str, String)]) -> f64 {
+fn writer(url: &str, clients: usize, seconds: u64, way: Way, environment: &[(&str, String)]) -> f64 {
+    let (clients, seconds) = (clients.to_string(), seconds.to_string());
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([
-        "writer",
-        "--database-url",
-        url,
-        "--clients",
-        &clients.to_string(),
-        "--seconds",
-        &seconds.to_string(),
-    ]);
-    if each {
-        command.arg("--each");
-    }
+    command.args(["writer", "--database-url", url, "--clients", &clients, "--seconds", &seconds]);
+    command.args(["--way", way.word()]);
     let output = tokio::task::block_in_place(|| command.envs(environment.iter().cloned()).output().unwrap());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()

@@ -7,8 +7,9 @@ use clap::Args;
 use crate::config::DatabaseArgs;
 use crate::db::Db;
 use crate::error::Error;
+use crate::findings::pass::{Found, Pass};
 use crate::findings::questions::{self, QUESTIONS, figure_changed_after_confirmation};
-use crate::findings::{Finding, outcome, pass};
+use crate::findings::{Finding, outcome};
 use crate::log::seal;
 
 /// Answers the standing questions to the log. Exit code 0: nothing was found; 1: something was; 2: it could not be asked.
@@ -75,7 +76,9 @@ async fn find(db: &Db, question: Option<&str>, position: Option<i64>) -> Result<
     if position > newest {
         return Err(Error::internal(format!("--log-position: the log has not come to {position}")));
     }
-    let pass::Found { mut findings, campaigns } = pass::run(reader.conn(), question, position).await?;
+    let mut pass = Pass::of(question);
+    pass.read_to(reader.conn(), position).await?;
+    let Found { mut findings, campaigns } = pass.found();
     if question.is_none_or(|id| id == figure_changed_after_confirmation::QUESTION.id) {
         outcome::evaluate(reader.conn(), &campaigns, &mut findings).await?;
     }

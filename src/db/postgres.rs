@@ -5,6 +5,7 @@
 //! on 40001 and 40P01, and after COMMIT only once it is certain that it did not happen.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
@@ -20,7 +21,7 @@ use super::ahead::{self, Job, MOST};
 use super::fate::{self, Fate};
 use super::keys::SubjectKeys;
 use super::{Context, Keyed, Outcome, Roles, Sealed, Urls, WriteTx, constraint, roles, search, timed_out};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::log::{seal, tiles};
 
 const CONNECTIONS: u32 = 16;
@@ -72,7 +73,18 @@ pub(super) struct Postgres {
     /// What the carriers write with.
     carriers: DatabaseConnection,
     floor: Arc<seal::Floor>,
+    turns: Arc<Turns>,
     sealed: Sealed,
+}
+
+/// Who seals in this process, one at a time. Whoever waits for what is committed already waits for a turn that began later;
+/// one does for all who wait.
+#[derive(Default)]
+struct Turns {
+    /// Turns taken by those who wait.
+    begun: AtomicU64,
+    /// The number of the last of them that ended, and how.
+    last: Mutex<(u64, Option<Code>)>,
 }
 
 impl Postgres {
@@ -88,7 +100,19 @@ impl Postgres {
         )?;
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let (wake, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let this = Self { pool, sealer, keeper, eraser, wake, stop, jobs, carriers, floor: Arc::default(), sealed };
+        let this = Self {
+            pool,
+            sealer,
+            keeper,
+            eraser,
+            wake,
+            stop,
+            jobs,
+            carriers,
+            floor: Arc::default(),
+            turns: Arc::default(),
+            sealed,
+        };
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..CARRIERS {
             tokio::spawn(carry(this.carriers.clone(), this.wake.clone(), waiting.clone()));
@@ -203,9 +227,18 @@ impl Postgres {
         Ok(waiting)
     }
 
-    /// An empty inbox means that everything committed before is sealed, since rows move atomically.
+    /// Everything that was committed before is sealed afterwards, by a turn of ours or of somebody's who asked later. What
+    /// one turn meets, all meet who waited for it: where the server is gone, nobody waits for each in front of them.
     pub(super) async fn settle(&self) -> Result<(), Error> {
-        if seal::inbox_is_empty(&self.pool, &self.floor).await? { Ok(()) } else { self.seal(seal::Lock::Wait).await }
+        let asked = self.turns.begun.load(Ordering::SeqCst);
+        let mut last = self.turns.last.lock().await;
+        if last.0 <= asked {
+            let turn = self.turns.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            let sealed = self.seal(seal::Lock::Wait).await;
+            *last = (turn, sealed.as_ref().err().map(|error| error.code));
+            return sealed;
+        }
+        last.1.map_or(Ok(()), |code| Err(code.into()))
     }
 
     pub(super) fn start_sealer(&self) {
@@ -219,15 +252,18 @@ impl Postgres {
                     _ = everything.tick() => this.floor.forget(),
                     () = this.stop.notified() => return,
                 }
+                let turn = this.turns.last.lock().await;
                 if let Err(error) = this.seal(seal::Lock::Skip).await {
                     tracing::warn!(%error, "sealing failed; trying again");
                 }
+                drop(turn);
                 tokio::time::sleep(GATHER).await;
             }
         });
     }
 
-    /// One sealing transaction: afterwards everything visible at its beginning has its position.
+    /// One sealing transaction, if anything waits: an empty inbox means that all is sealed, since rows move atomically.
+    /// Afterwards everything visible at its beginning has its position.
     async fn seal(&self, lock: seal::Lock) -> Result<(), Error> {
         if seal::inbox_is_empty(&self.sealer, &self.floor).await? {
             return Ok(());

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::questions::{self, figure_changed_after_confirmation};
-use super::{Finding, outcome, pass};
+use super::{Finding, outcome};
 use crate::auth::policy::permit::ReadFindings;
 use crate::auth::{Permission, Permit};
 use crate::canonical::MAX_SAFE;
@@ -68,7 +68,7 @@ pub struct FindingQuery {
     cursor: Option<String>,
 }
 
-/// Answers the standing questions of the self-audit; every page reads the log anew, and nothing is stored.
+/// Answers the standing questions of the self-audit; nothing is stored.
 #[utoipa::path(tag = "events", params(FindingQuery), responses((status = 200, body = FindingPage)))]
 #[get("/findings")]
 pub async fn list_findings(
@@ -92,11 +92,14 @@ pub async fn list_findings(
         let (vi, en) = ("nhật ký chưa tới vị trí này", "the log has not come to this position");
         return Err(bad("query/log_position", vi, en));
     }
-    let pass::Found { mut findings, campaigns } = pass::run(reader.conn(), question, position).await?;
-    findings.retain(|finding| query.unit.is_none_or(|unit| finding.unit == Some(unit)));
+    let all = app.kept_pass.at(reader.conn(), position).await?;
+    let asked = |finding: &&Finding| {
+        question.is_none_or(|id| finding.question == id) && query.unit.is_none_or(|unit| finding.unit == Some(unit))
+    };
+    let findings = all.findings.iter().filter(asked).cloned().collect();
     let mut found = cut(findings, &listing.slice.place, listing.slice.limit)?;
     if question == Some(figure_changed_after_confirmation::QUESTION.id) {
-        outcome::evaluate(reader.conn(), &campaigns, &mut found.findings).await?;
+        outcome::evaluate(reader.conn(), &all.campaigns, &mut found.findings).await?;
     } else {
         found.findings.iter_mut().for_each(outcome::leave);
     }

@@ -19,12 +19,14 @@ use crate::words;
 
 pub mod event;
 pub mod http;
+pub mod kept;
 pub mod known;
 pub mod outcome;
 pub mod pass;
 pub mod questions;
 
 pub use event::Event;
+pub use kept::KeptPass;
 pub use known::Known;
 
 words! {

@@ -11,12 +11,13 @@ use crate::campaigns::Definition;
 use crate::campaigns::store::{campaign, definition_of};
 use crate::db::Record as _;
 use crate::error::Error;
-use crate::log::store;
+use crate::log::store::{self, Leaf};
 
 /// Leaves read at a time.
 const CHUNK: u64 = 2_000;
 
 /// What was found, in order, and the campaigns that the log knows by then.
+#[derive(Debug)]
 pub struct Found {
     /// The findings.
     pub findings: Vec<Finding>,
@@ -24,29 +25,60 @@ pub struct Found {
     pub campaigns: Vec<Uuid>,
 }
 
-/// Answers one question, or all, by the leaves up to and including `position`.
-pub async fn run(conn: &impl Conn, question: Option<&str>, position: i64) -> Result<Found, Error> {
-    let (mut watches, mut known) = (Watches::of(question), Known::default());
-    let mut after = -1;
-    while after < position {
-        let leaves = store::leaves(conn, after, CHUNK).await?;
-        let Some(last) = leaves.last().map(|leaf| leaf.seq) else { break };
-        for leaf in leaves.iter().take_while(|leaf| leaf.seq <= position) {
-            // Bytes that are no leaf tell nothing; that they stand there is for the checks of the log to say.
-            let (Some(event), Ok(text)) = (Event::read(leaf.seq, &leaf.leaf), std::str::from_utf8(&leaf.leaf)) else {
-                continue;
-            };
-            known.take(&event, text);
-            if event.stream == "campaign"
-                && let Some(definition) = definition(conn, &known, event.record).await?
-            {
-                known.campaigns.insert(event.record, definition);
-            }
-            watches.see(&event, &known);
-        }
-        after = last;
+/// How far the questions have come.
+pub struct Pass {
+    watches: Watches,
+    known: Known,
+    /// The last position that they saw.
+    position: i64,
+}
+
+impl Pass {
+    /// Of one question, or of all, before the first leaf.
+    pub fn of(question: Option<&str>) -> Self {
+        Self { watches: Watches::of(question), known: Known::default(), position: -1 }
     }
-    Ok(Found { findings: watches.answer(&known), campaigns: known.campaigns.into_keys().collect() })
+
+    /// The last position that was seen.
+    pub fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Reads on, up to and including `position`. Whatever ends it early, it goes on where it was.
+    pub async fn read_to(&mut self, conn: &impl Conn, position: i64) -> Result<(), Error> {
+        while self.position < position {
+            let leaves = store::leaves(conn, self.position, CHUNK).await?;
+            if leaves.is_empty() {
+                break;
+            }
+            for leaf in leaves.iter().take_while(|leaf| leaf.seq <= position) {
+                self.see(conn, leaf).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn see(&mut self, conn: &impl Conn, leaf: &Leaf) -> Result<(), Error> {
+        // Bytes that are no leaf tell nothing; that they stand there is for the checks of the log to say.
+        if let (Some(event), Ok(text)) = (Event::read(leaf.seq, &leaf.leaf), std::str::from_utf8(&leaf.leaf)) {
+            // Taken again after an interruption right here, it no longer continues its record, which changes nothing.
+            self.known.take(&event, text);
+            if event.stream == "campaign"
+                && let Some(definition) = definition(conn, &self.known, event.record).await?
+            {
+                self.known.campaigns.insert(event.record, definition);
+            }
+            self.watches.see(&event, &self.known);
+        }
+        self.position = leaf.seq;
+        Ok(())
+    }
+
+    /// What the leaves that were seen tell.
+    pub fn found(&self) -> Found {
+        let campaigns = self.known.campaigns.keys().copied().collect();
+        Found { findings: self.watches.answer(&self.known), campaigns }
+    }
 }
 
 /// What a campaign's documents say by what is known.

@@ -62,6 +62,8 @@ pub struct Shared {
     pub manifests: crate::exports::Manifests,
     /// What is new in the log, for whoever follows it.
     pub news: crate::log::news::News,
+    /// How far the self-audit has read the log.
+    pub kept_pass: crate::findings::KeptPass,
 }
 
 impl Shared {
@@ -85,6 +87,7 @@ impl Shared {
             signer: None,
             manifests: Default::default(),
             news: Default::default(),
+            kept_pass: Default::default(),
         })
     }
 

@@ -96,6 +96,10 @@ pub struct EventQuery {
     #[garde(pattern("^[0-9a-f]{32}$"))]
     #[param(pattern = "^[0-9a-f]{32}$", max_length = 32)]
     request_id: Option<String>,
+    /// That changed this field, as `changes` names it; together with `record`, `type` or `campaign` only.
+    #[garde(length(min = 1, max = 100), pattern("^[a-z_]+$"))]
+    #[param(pattern = "^[a-z_]+$", min_length = 1, max_length = 100)]
+    field: Option<String>,
     /// Happened at this time or later (RFC 3339).
     #[garde(length(max = 40))]
     #[param(max_length = 40, format = DateTime)]
@@ -143,9 +147,11 @@ pub async fn list_events(
         actor: query.actor,
         unit: query.unit,
         campaign: query.campaign,
+        field: query.field,
         from: time(query.from.as_deref(), "query/from")?,
         until: time(query.until.as_deref(), "query/until")?,
     };
+    narrow(&filter)?;
     let ask = Ask {
         after: query.after,
         upto: query.upto,
@@ -185,6 +191,10 @@ pub struct FollowQuery {
     #[garde(pattern("^[0-9a-f]{32}$"))]
     #[param(pattern = "^[0-9a-f]{32}$", max_length = 32)]
     request_id: Option<String>,
+    /// That changed this field, as `changes` names it; together with `record`, `type` or `campaign` only.
+    #[garde(length(min = 1, max = 100), pattern("^[a-z_]+$"))]
+    #[param(pattern = "^[a-z_]+$", min_length = 1, max_length = 100)]
+    field: Option<String>,
     /// End after so many events; never if absent.
     #[garde(range(min = 1, max = MAX_SAFE.unsigned_abs()))]
     #[param(minimum = 1)]
@@ -221,8 +231,10 @@ pub async fn stream_events(
         actor: query.actor,
         unit: query.unit,
         campaign: query.campaign,
+        field: query.field,
         ..Filter::default()
     };
+    narrow(&filter)?;
     let left = query.limit.unwrap_or(u64::MAX);
     let follower = Follower::new(app, filter, permit.scope(), tenure, after, left);
     let mut response = HttpResponse::Ok();
@@ -251,6 +263,15 @@ pub fn there_is(kind: &str, code: Code, pointer: &str) -> Result<(), Error> {
     }
     let (vi, en) = ("không có loại sự kiện này; xem /docs/events.md", "no event has this type; see /docs/events.md");
     Err(Error::at(code, Fault::new(pointer, vi, en)))
+}
+
+/// Refuses to look for a field through events of all kinds: no index leads there.
+fn narrow(filter: &Filter) -> Result<(), Error> {
+    if filter.field.is_none() || filter.record.is_some() || filter.kind.is_some() || filter.campaign.is_some() {
+        return Ok(());
+    }
+    let (vi, en) = ("chỉ dùng cùng `record`, `type` hoặc `campaign`", "goes with `record`, `type` or `campaign` only");
+    Err(Error::at(Code::InvalidQuery, Fault::new("query/field", vi, en)))
 }
 
 fn time(text: Option<&str>, pointer: &str) -> Result<Option<i64>, Error> {

@@ -100,6 +100,15 @@ impl Floor {
     fn xid(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// Keeps a statement to what may still wait: the index that it walks begins with the transaction. Asked for once a
+    /// seal, since the floor may rise meanwhile.
+    fn condition(&self, backend: DbBackend) -> String {
+        match backend {
+            DbBackend::Postgres => format!(" AND xid >= '{}'::xid8", self.xid()),
+            _ => String::new(),
+        }
+    }
 }
 
 /// True if no committed event waits for its position (PostgreSQL).
@@ -130,16 +139,17 @@ pub async fn take_head(conn: &DatabaseTransaction, lock: Lock) -> Result<Option<
 /// Seals everything visible, in batches, in the caller's transaction. Never ends inside a writer's
 /// transaction: the last, short batch took all that was visible.
 pub async fn seal_all(conn: &DatabaseTransaction, floor: &Floor) -> Result<(), Error> {
+    let waiting = floor.condition(conn.get_database_backend());
     let mut next = Some(i64::MIN);
     while let Some(after) = next {
-        next = seal_batch(conn, floor, after).await?;
+        next = seal_batch(conn, &waiting, after).await?;
     }
     Ok(())
 }
 
 /// Answers where to go on if there may be more. Rows that have to wait are passed over, not read again.
-async fn seal_batch(conn: &DatabaseTransaction, floor: &Floor, after: i64) -> Result<Option<i64>, Error> {
-    let rows = read_inbox(conn, floor, after).await?;
+async fn seal_batch(conn: &DatabaseTransaction, waiting: &str, after: i64) -> Result<Option<i64>, Error> {
+    let rows = read_inbox(conn, waiting, after).await?;
     let next = rows.last().map(|row| row.inbox_id).filter(|_| rows.len() == BATCH);
     let (mut good, mut bad, mut seen) = (Vec::with_capacity(rows.len()), Vec::new(), HashSet::new());
     for row in rows {
@@ -150,7 +160,7 @@ async fn seal_batch(conn: &DatabaseTransaction, floor: &Floor, after: i64) -> Re
             good.push(row);
         }
     }
-    append(conn, &good).await?;
+    append(conn, waiting, &good).await?;
     // After the good ones: of two events of one version the second is only superfluous once the first is sealed.
     for row in bad {
         if !set_aside(conn, &row).await? {
@@ -162,24 +172,20 @@ async fn seal_batch(conn: &DatabaseTransaction, floor: &Floor, after: i64) -> Re
 }
 
 /// `stale`: the log already holds this version of the record, or this very event, so the row is a forgery.
-async fn read_inbox(conn: &DatabaseTransaction, floor: &Floor, after: i64) -> Result<Vec<InboxRow>, Error> {
+async fn read_inbox(conn: &DatabaseTransaction, waiting: &str, after: i64) -> Result<Vec<InboxRow>, Error> {
     let leaf = leaf_bytes(conn.get_database_backend());
-    let seen = match conn.get_database_backend() {
-        DbBackend::Postgres => format!("AND i.xid >= '{}'::xid8", floor.xid()),
-        _ => String::new(),
-    };
     let sql = format!(
         "SELECT i.inbox_id, i.event_id, i.stream_id, i.stream_ver, {leaf} AS leaf, i.leaf_hash, i.true_to_leaf, \
          EXISTS (SELECT 1 FROM audit_event e WHERE e.stream_id = i.stream_id AND e.stream_ver >= i.stream_ver) \
          OR EXISTS (SELECT 1 FROM audit_event e WHERE e.event_id = i.event_id) AS stale \
-         FROM audit_inbox i WHERE i.inbox_id > {after} {seen} ORDER BY i.inbox_id LIMIT {BATCH}"
+         FROM audit_inbox i WHERE i.inbox_id > {after}{waiting} ORDER BY i.inbox_id LIMIT {BATCH}"
     );
     let statement = Statement::from_string(conn.get_database_backend(), sql);
     InboxRow::find_by_statement(statement).all(conn).await.map_err(translate)
 }
 
 /// What was read and found good moves by its number, without coming back from here: the database copies it.
-async fn append(conn: &DatabaseTransaction, rows: &[InboxRow]) -> Result<(), Error> {
+async fn append(conn: &DatabaseTransaction, waiting: &str, rows: &[InboxRow]) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -197,12 +203,12 @@ async fn append(conn: &DatabaseTransaction, rows: &[InboxRow]) -> Result<(), Err
          scope_id, corr_id, at, day, sealed_at, leaf) \
          SELECT {size} + row_number() OVER (ORDER BY inbox_id) - 1, event_id, stream_type, stream_id, stream_ver, \
          event_type, actor_id, unit_id, scope_id, corr_id, at, day, {sealed_at}, leaf \
-         FROM audit_inbox WHERE inbox_id IN ({ids})"
+         FROM audit_inbox WHERE inbox_id IN ({ids}){waiting}"
     ));
     let copied = copied.await?;
     spans::keep(conn, size, tree.size()).await?;
     let moved = tiles::advance(conn, size, &tree).await?;
-    let taken = run(format!("DELETE FROM audit_inbox WHERE inbox_id IN ({ids})")).await?;
+    let taken = run(format!("DELETE FROM audit_inbox WHERE inbox_id IN ({ids}){waiting}")).await?;
     if (copied, moved, taken) != (number, true, number) {
         return Err(Error::internal("the inbox or the head moved during a seal"));
     }

@@ -30,6 +30,8 @@ pub struct Filter {
     pub unit: Option<Uuid>,
     /// Events of this campaign.
     pub campaign: Option<Uuid>,
+    /// Events that changed this field. Has no index: it goes with a record, a type or a campaign.
+    pub field: Option<String>,
     /// Events that happened at this time or later, µs.
     pub from: Option<i64>,
     /// Events that happened before this time, µs.
@@ -175,7 +177,8 @@ fn conditions(backend: DbBackend, filter: &Filter, scope: &Scope) -> (Option<Sim
     let mut conditions = narrowest_first.into_iter().flatten();
     let walked = conditions.next();
     let times = [filter.from.map(|at| column("at").gte(at)), filter.until.map(|at| column("at").lt(at))];
-    let asked = conditions.chain(times.into_iter().flatten()).chain(visible(scope));
+    let field = filter.field.as_deref().map(|field| changes(field, backend));
+    let asked = conditions.chain(times.into_iter().flatten()).chain(visible(scope)).chain(field);
     (walked, asked.reduce(ExprTrait::and))
 }
 
@@ -184,6 +187,14 @@ fn of_type(kind: &str, backend: DbBackend) -> SimpleExpr {
     match kind.strip_suffix(".*") {
         Some(family) => Expr::cust(family_of(backend)).eq(family),
         None => column("event_type").eq(kind),
+    }
+}
+
+/// Whose leaf has this field among its changes, a personal one as well.
+fn changes(field: &str, backend: DbBackend) -> SimpleExpr {
+    match backend {
+        DbBackend::Postgres => Expr::cust_with_values("leaf::json -> 'changes' -> $1 IS NOT NULL", [field]),
+        _ => Expr::cust_with_values("json_type(leaf, '$.changes.' || ?) IS NOT NULL", [field]),
     }
 }
 

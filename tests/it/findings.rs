@@ -178,6 +178,13 @@ both_engines! {
         let position = &all["log_position"];
         assert_eq!(ask(&auditor, &format!("{question}&log_position={position}")).await, all, "the same again");
         assert_eq!(ask(&auditor, question).await["items"].as_array().unwrap().len(), 4);
+        // The service has read further and answered nothing there: it reads anew, and what it tells is what the command tells.
+        let size = position.as_i64().unwrap();
+        for position in [size + 1, size - 1, 0, size - 2, size] {
+            let told = ask(&auditor, &format!("log_position={position}")).await["items"].as_array().unwrap().len();
+            let output = thidua(world, &["--log-position", &position.to_string()]).await;
+            assert_eq!(lines(&output).len(), told, "{position}");
+        }
         let of_unit = ask(&auditor, &format!("{question}&unit={}&log_position={position}", units.commune_b)).await;
         assert_eq!(of_unit["items"], json!([items[1]]));
         for (query, pointer) in [

@@ -139,6 +139,27 @@ both_engines! {
         assert_eq!(none, Vec::<Value>::new());
     }
 
+    async fn events_are_found_by_the_field_that_they_changed(world: World) {
+        let auditor = world.person(Role::Auditor, None).await;
+        let id = figure(world).await;
+        let events = items(&auditor, &format!("/v1/events?record={id}")).await;
+        let of = |places: &[usize]| places.iter().map(|place| events[*place].clone()).collect::<Vec<_>>();
+        for (field, places) in [("poor_households", &[0, 1][..]), ("state", &[0, 2]), ("no_such_field", &[])] {
+            let found = items(&auditor, &format!("/v1/events?record={id}&field={field}")).await;
+            assert_eq!(found, of(places), "{field}");
+            let found = items(&auditor, &format!("/v1/events?type=figure.*&field={field}")).await;
+            assert_eq!(found, of(places), "{field}");
+        }
+        // A personal one is known by its name; what it says is not there.
+        let accounts = items(&auditor, "/v1/events?type=account.*&field=subject").await;
+        assert!(!accounts.is_empty() && accounts.iter().all(|event| event["changes"]["subject"]["$c"].is_array()), "{accounts:?}");
+        let stream = auditor.get(&format!("/v1/events/stream?record={id}&field=state&limit=2")).await.is(200);
+        assert_eq!(stream.text.matches("\nevent: figure.").count(), 2, "{}", stream.text);
+        for path in ["/v1/events?field=state", "/v1/events/stream?field=state&limit=1", "/v1/events?field=a.b&type=figure.*"] {
+            auditor.get(path).await.problem(400, "invalid_query");
+        }
+    }
+
     async fn a_record_is_read_as_it_was(world: World) {
         let auditor = world.person(Role::Auditor, None).await;
         let id = figure(world).await;
@@ -220,6 +241,7 @@ both_engines! {
             ("unit", Filter { unit: Some(one), ..Filter::default() }),
             ("campaign", Filter { campaign: Some(one), ..Filter::default() }),
             ("request", Filter { request: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()), ..Filter::default() }),
+            ("field", Filter { record: Some(one), field: Some("state".into()), ..Filter::default() }),
             ("times", Filter { from: Some(1), until: Some(2), ..Filter::default() }),
             ("two", Filter { actor: Some(one), kind: Some("figure.*".into()), ..Filter::default() }),
         ];

@@ -54,8 +54,8 @@ impl Watch for Returned {
         }
     }
 
-    fn answer(self: Box<Self>, _: &Known) -> Vec<Finding> {
-        self.found
+    fn answer(&self, _: &Known) -> Vec<Finding> {
+        self.found.clone()
     }
 }
 

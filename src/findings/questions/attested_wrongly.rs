@@ -180,8 +180,8 @@ impl Watch for Attesting {
         }
     }
 
-    fn answer(self: Box<Self>, _: &Known) -> Vec<Finding> {
-        self.found
+    fn answer(&self, _: &Known) -> Vec<Finding> {
+        self.found.clone()
     }
 }
 

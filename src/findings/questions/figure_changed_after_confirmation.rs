@@ -110,8 +110,8 @@ impl Watch for Figures {
         }
     }
 
-    fn answer(self: Box<Self>, _: &Known) -> Vec<Finding> {
-        self.found
+    fn answer(&self, _: &Known) -> Vec<Finding> {
+        self.found.clone()
     }
 }
 

@@ -89,10 +89,9 @@ impl Watch for Outliving {
         }
     }
 
-    fn answer(self: Box<Self>, known: &Known) -> Vec<Finding> {
-        let Self { grants, ends } = *self;
-        let found = |(id, grant): (Uuid, Grant)| {
-            let end = ends.get(&grant.unit).filter(|end| grant.outlives(end, known.today))?;
+    fn answer(&self, known: &Known) -> Vec<Finding> {
+        let found = |(id, grant): (&Uuid, &Grant)| {
+            let end = self.ends.get(&grant.unit).filter(|end| grant.outlives(end, known.today))?;
             let (unit, day) = (grant.unit, end.day);
             let (vi, en) = match grant.to {
                 Some(to) => (format!("đến {to}"), format!("until {to}")),
@@ -102,13 +101,13 @@ impl Watch for Outliving {
                 format!("Phân quyền {id} có hiệu lực {vi}, dù đơn vị {unit} kết thúc ngày {day}."),
                 format!("Grant {id} is valid {en}, although unit {unit} ended on {day}."),
             );
-            let records = [("role_grant", id), ("unit", unit)];
+            let records = [("role_grant", *id), ("unit", unit)];
             let records = records.map(|(kind, id)| RecordRef { kind: kind.to_owned(), id });
-            let events = [grant.given, end.event.clone()].into_iter().chain(grant.ended);
+            let events = [grant.given.clone(), end.event.clone()].into_iter().chain(grant.ended.clone());
             let finding = Finding::new(QUESTION.id, Severity::Notice, Some(unit), text);
             Some(finding.about(records).by(grant.account).shown_by(events))
         };
-        grants.into_iter().filter_map(found).collect()
+        self.grants.iter().filter_map(found).collect()
     }
 }
 

@@ -33,8 +33,8 @@ impl Watch for ToOneself {
         self.0.push(finding.about([event.about()]).by([actor]).shown_by([event.named()]));
     }
 
-    fn answer(self: Box<Self>, _: &Known) -> Vec<Finding> {
-        self.0
+    fn answer(&self, _: &Known) -> Vec<Finding> {
+        self.0.clone()
     }
 }
 

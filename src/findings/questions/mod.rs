@@ -6,12 +6,12 @@ use std::fmt;
 use super::{Event, Finding, Known, Said, order};
 
 /// A machine that looks for the answer to one question.
-pub trait Watch {
+pub trait Watch: Send {
     /// Sees the next event; `known` has taken it in already.
     fn see(&mut self, event: &Event, known: &Known);
 
-    /// What it found, in any order, as things stand behind the last event.
-    fn answer(self: Box<Self>, known: &Known) -> Vec<Finding>;
+    /// What it found, in any order, as things stand behind the last event that it saw. It may see more afterwards.
+    fn answer(&self, known: &Known) -> Vec<Finding>;
 }
 
 /// A question that stands.
@@ -74,8 +74,8 @@ impl Watches {
     }
 
     /// What they found, in order.
-    pub fn answer(self, known: &Known) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = self.0.into_iter().flat_map(|watch| watch.answer(known)).collect();
+    pub fn answer(&self, known: &Known) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self.0.iter().flat_map(|watch| watch.answer(known)).collect();
         order(&mut findings);
         findings
     }

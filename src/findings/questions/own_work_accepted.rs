@@ -124,8 +124,8 @@ impl Watch for OwnWork {
         }
     }
 
-    fn answer(self: Box<Self>, _: &Known) -> Vec<Finding> {
-        self.found
+    fn answer(&self, _: &Known) -> Vec<Finding> {
+        self.found.clone()
     }
 }
 

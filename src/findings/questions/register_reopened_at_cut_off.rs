@@ -49,6 +49,7 @@ struct Register {
 }
 
 /// A reopening around the cut-off, until the register is closed again.
+#[derive(Clone)]
 struct Open {
     cut_off: NaiveDate,
     on: NaiveDate,
@@ -172,13 +173,9 @@ impl Watch for Registers {
         }
     }
 
-    fn answer(self: Box<Self>, _: &Known) -> Vec<Finding> {
-        let Self { registers, mut found, .. } = *self;
-        for (id, mut register) in registers {
-            let open = register.open.take();
-            found.extend(open.map(|open| register.finding(id, open)));
-        }
-        found
+    fn answer(&self, _: &Known) -> Vec<Finding> {
+        let open = |(id, register): (&Uuid, &Register)| Some(register.finding(*id, register.open.clone()?));
+        self.found.iter().cloned().chain(self.registers.iter().filter_map(open)).collect()
     }
 }
 

@@ -37,6 +37,7 @@ pub const QUESTION: Question = Question {
 };
 
 /// An unbroken stretch in which the window held too many.
+#[derive(Clone)]
 struct Stretch {
     first: Micros,
     last: Micros,
@@ -116,11 +117,9 @@ impl Watch for Unmasking {
         self.found.extend(ended.map(|stretch| stretch.finding(account)));
     }
 
-    fn answer(self: Box<Self>, _: &Known) -> Vec<Finding> {
-        let Self { accounts, mut found } = *self;
-        let open = accounts.into_iter().filter_map(|(account, window)| Some(window.stretch?.finding(account)));
-        found.extend(open);
-        found
+    fn answer(&self, _: &Known) -> Vec<Finding> {
+        let open = |(account, window): (&Uuid, &Window)| Some(window.stretch.clone()?.finding(*account));
+        self.found.iter().cloned().chain(self.accounts.iter().filter_map(open)).collect()
     }
 }
 
