@@ -39,7 +39,13 @@ impl Stopwatch {
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
 pub fn steady() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
+    START.get_or_init(Instant::now).elapsed() + passed()
+}
+
+/// Only tests say that time has passed.
+#[cfg(not(test))]
+const fn passed() -> Duration {
+    Duration::ZERO
 }
 
 /// The civil date in Asia/Ho_Chi_Minh at `at`.
@@ -59,8 +65,36 @@ pub fn parse_rfc3339(text: &str) -> Option<Micros> {
 }
 
 #[cfg(test)]
-mod tests {
+use tests::passed;
+
+/// Time that need not be waited for.
+#[cfg(test)]
+pub mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    /// So much steady time passes at once, for whatever runs on this test's own thread.
+    pub fn pass(time: Duration) {
+        PASSED.set(passed() + time);
+    }
+
+    pub(super) fn passed() -> Duration {
+        PASSED.get()
+    }
+
+    #[test]
+    fn time_passes_for_one_test_alone() {
+        let before = steady();
+        pass(Duration::from_secs(3600));
+        assert!(steady() - before >= Duration::from_secs(3600));
+        let elsewhere = std::thread::spawn(steady).join().unwrap();
+        assert!(elsewhere < steady() - Duration::from_secs(3000));
+    }
 
     #[test]
     fn the_civil_day_begins_at_seventeen_hours_utc() {

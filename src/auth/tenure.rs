@@ -42,3 +42,11 @@ impl FromRequest for Tenure {
         ready(identity.map(Self).ok_or_else(|| Code::Unauthenticated.into()))
     }
 }
+
+#[cfg(test)]
+impl Tenure {
+    /// Of whoever holds this token.
+    pub fn of(token: Identity) -> Self {
+        Self(token)
+    }
+}

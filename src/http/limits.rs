@@ -197,6 +197,18 @@ mod tests {
 
     use super::*;
 
+    #[actix_web::test]
+    async fn the_system_ends_a_connection_whose_other_side_takes_nothing() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (served, _) = listener.accept().unwrap();
+        served.set_nonblocking(true).unwrap();
+        let served = TcpStream::from_std(served).unwrap();
+        forget_the_deaf(&served);
+        let limit = SockRef::from(&served).tcp_user_timeout().unwrap();
+        assert_eq!(limit, Some(Duration::from_secs(30)), "as the contract says of those who follow");
+    }
+
     #[test]
     fn one_too_many_is_refused_and_others_are_not() {
         let limits = Rates::new(0, 3);

@@ -169,3 +169,119 @@ impl Follower {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use actix_web::web::Data;
+    use futures_util::StreamExt;
+
+    use super::*;
+    use crate::auth::Role;
+    use crate::auth::keys::Keys;
+    use crate::auth::sign::SigningKey;
+    use crate::auth::token::{Caller, Verifier};
+    use crate::clock::tests::pass;
+    use crate::commands::grant;
+    use crate::db::Db;
+    use crate::grants::GrantDraft;
+    use crate::http::Shared;
+    use crate::http::limits::Limits;
+
+    const ISSUER: &str = "https://idp.test";
+    const SECOND: Duration = Duration::from_secs(1);
+
+    type Sent = Pin<Box<dyn Stream<Item = Result<Bytes, Error>>>>;
+
+    /// A log, and an auditor who may follow it.
+    struct Log {
+        app: App,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Log {
+        async fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let db = Db::connect(&format!("sqlite://{}", directory.path().join("x.db").display())).await.unwrap();
+            db.migrate().await.unwrap();
+            let keys = Keys::from_jwks(&SigningKey::generate().unwrap().jwks).unwrap();
+            let verifier =
+                Verifier { keys: keys.into(), issuer: ISSUER.into(), audience: "a".into(), max_lifetime: SECOND };
+            let app = Data::new(Shared::new(db, verifier, Limits::default(), None).await.unwrap());
+            let log = Self { app, _directory: directory };
+            log.lets_in("auditor").await;
+            log
+        }
+
+        /// An event or two.
+        async fn lets_in(&self, subject: &str) {
+            let (issuer, subject, role) = (ISSUER.into(), subject.into(), Role::Auditor);
+            let draft = GrantDraft { issuer, subject, label: None, role, unit: None, valid_from: None, valid_to: None };
+            grant::give(&self.app.db, &draft).await.unwrap();
+        }
+
+        fn follow(&self) -> Sent {
+            let (issued_at, issuer, subject) = (now() / 1_000_000, ISSUER.into(), "auditor".into());
+            let token = Caller { issuer, subject, issued_at, expires_at: issued_at + 600, sid: None, jti: None };
+            let (app, scope) = (self.app.clone(), Scope::Everything);
+            let follower = Follower::new(app, Filter::default(), scope, Tenure::of(token), -1, u64::MAX);
+            Box::pin(follower.stream())
+        }
+
+        async fn size(&self) -> i64 {
+            seal::size(self.app.db.reader().conn()).await.unwrap()
+        }
+    }
+
+    /// What is sent next, to whoever takes it.
+    async fn take(sent: &mut Sent) -> Option<Result<String, Code>> {
+        let next = tokio::time::timeout(10 * SECOND, sent.next()).await.expect("something is sent");
+        next.map(|text| text.map(|text| String::from_utf8(text.to_vec()).unwrap()).map_err(|error| error.code))
+    }
+
+    /// The positions that are sent, up to this one.
+    async fn positions(sent: &mut Sent, last: i64) -> Vec<i64> {
+        let mut seen = Vec::new();
+        while seen.last() != Some(&last) {
+            let text = take(sent).await.unwrap().unwrap();
+            seen.extend(text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse::<i64>().ok()));
+        }
+        seen
+    }
+
+    #[tokio::test]
+    async fn whoever_takes_nothing_for_30_seconds_is_cut_off_and_nobody_else() {
+        let log = Log::new().await;
+        let mut sent = log.follow();
+        assert_eq!(take(&mut sent).await.unwrap().unwrap().as_bytes(), RETRY);
+        positions(&mut sent, log.size().await - 1).await;
+        // However long it lasts, if something is taken now and then.
+        for _ in 0..5 {
+            pass(20 * SECOND);
+            assert_eq!(take(&mut sent).await, Some(Ok(":\n\n".to_owned())));
+        }
+        // Nor does it matter what there is to take.
+        log.lets_in("another").await;
+        pass(31 * SECOND);
+        assert_eq!(take(&mut sent).await, Some(Err(Code::RequestTimeout)));
+        assert_eq!(take(&mut sent).await, None);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_one_who_takes_nothing() {
+        let log = Log::new().await;
+        let (mut deaf, mut other) = (log.follow(), log.follow());
+        assert_eq!(take(&mut deaf).await.unwrap().unwrap().as_bytes(), RETRY);
+        for round in 0..3 {
+            log.lets_in(&format!("somebody {round}")).await;
+            let size = log.size().await;
+            let first = positions(&mut other, size - 1).await[0];
+            assert!(first == 0 || round > 0);
+        }
+        // It has missed nothing, if it comes back in time.
+        pass(20 * SECOND);
+        let size = log.size().await;
+        assert_eq!(positions(&mut deaf, size - 1).await, (0..size).collect::<Vec<_>>());
+    }
+}

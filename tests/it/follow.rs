@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use socket2::SockRef;
 use thidua::auth::Role;
 use thidua::clock::Stopwatch;
 use thidua::id::new_id;
-use thidua::units::{UnitKind, store};
+use thidua::units::{Dated, UnitKind, store};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::both_engines;
-use crate::support::{Person, World, log_key, unit};
+use crate::support::{Person, World, day, log_key, unit};
 
 /// What a follower receives.
 struct Stream {
@@ -89,6 +92,45 @@ async fn until_the_end(mut stream: Stream) -> String {
         stream.text.push_str(std::str::from_utf8(&chunk).unwrap());
     }
     stream.text
+}
+
+/// Units with a long past: large events, of which each byte is a letter.
+async fn register_old_ones(world: &World, units: usize) -> bool {
+    let first = day("2021-01-01");
+    let mut draft = unit("Ban", UnitKind::Village, None);
+    draft.names = first.iter_days().take(60).map(|day| Dated::new("Ban".to_owned(), day, Some(day))).collect();
+    let console = thidua::commands::grant::console();
+    let written = world.db.record(&console, async |tx: &thidua::db::WriteTx<'_>| {
+        for _ in 0..units {
+            store::register(tx, new_id(), &draft).await?;
+        }
+        Ok(thidua::db::Outcome::Changed(()))
+    });
+    written.await.is_ok()
+}
+
+/// One who asks for everything and reads nothing of it, once nothing more can be sent.
+async fn deaf(person: &Person<'_>) -> TcpStream {
+    let address = person.world.base.strip_prefix("http://").unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    // So little room that what there is does not go into it.
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    let token = person.token.as_ref().unwrap();
+    let asked = format!("GET /v1/events/stream HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    stream.readable().await.unwrap();
+    stream
+}
+
+/// Bytes that the service holds for this one at the other end, as the system says.
+fn waiting(stream: &TcpStream) -> usize {
+    let (service, own) = (stream.peer_addr().unwrap().port(), stream.local_addr().unwrap().port());
+    let (from, to) = (format!(":{service:04X}"), format!(":{own:04X}"));
+    let all = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut lines = all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let line = lines.find(|words| words[1].ends_with(&from) && words[2].ends_with(&to)).expect("a connection");
+    usize::from_str_radix(line[4].split(':').next().unwrap(), 16).unwrap()
 }
 
 both_engines! {
@@ -177,6 +219,45 @@ both_engines! {
             again.push(sent.id.unwrap());
         }
         assert_eq!(again, seen);
+    }
+
+    async fn nobody_waits_for_followers_who_read_nothing(world: World) {
+        let auditor = world.person(Role::Auditor, None).await;
+        for _ in 0..10 {
+            assert!(register_old_ones(world, 50).await);
+        }
+        let before = size(world).await;
+        // More of them than threads that serve.
+        let mut deaf_ones = Vec::new();
+        for _ in 0..6 {
+            deaf_ones.push(deaf(&auditor).await);
+        }
+        let mut stream = Stream::open(&auditor, "", None).await;
+        let mut sent = 0;
+        for position in 0..before + 5 {
+            if position >= before {
+                assert!(register(world).await);
+            }
+            let event = stream.event().await.unwrap();
+            assert_eq!(event.id, Some(position));
+            sent += event.data.to_string().len();
+        }
+        for deaf in &deaf_ones {
+            let waiting = waiting(deaf);
+            assert!(waiting > 0 && waiting < sent * 9 / 10, "{waiting} of {sent} bytes: the system holds all there is");
+        }
+        // Nobody was cut off for the others to go on, and whoever begins to read after all is sent the rest.
+        let mut reading = deaf_ones.pop().unwrap();
+        SockRef::from(&reading).set_recv_buffer_size(1 << 20).unwrap();
+        let (mut text, last) = (String::new(), format!("\nid: {}\n", before + 4));
+        while !text.contains(&last) {
+            let mut part = vec![0; 65_536];
+            let length = reading.read(&mut part).await.unwrap();
+            assert!(length > 0, "it ended too early");
+            // The last of what was read before may be the first half of what is looked for.
+            text = text.split_off(text.floor_char_boundary(text.len().saturating_sub(last.len())));
+            text.push_str(&String::from_utf8_lossy(&part[..length]));
+        }
     }
 
     async fn checkpoints_come_after_the_events_that_they_cover(world: World) {
