@@ -10,6 +10,7 @@ use crate::support::{Answer, Database, Engine, World};
 mod backups;
 mod behaviour;
 mod configured;
+mod interrupted;
 
 /// Runs one body on SQLite and on PostgreSQL, with keys.
 macro_rules! sealed_worlds {
