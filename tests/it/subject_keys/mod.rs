@@ -7,6 +7,7 @@ use thidua::auth::Role;
 
 use crate::support::{Answer, Database, Engine, World};
 
+mod away;
 mod backups;
 mod behaviour;
 mod configured;
