@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use migration::{SchemaManager, subject_keys};
@@ -24,7 +24,7 @@ use super::constraint::{placeholders, translate};
 use super::sealed::{KEY, SubjectKey};
 use super::{Db, Urls, postgres, sqlite};
 use crate::canonical::sha256;
-use crate::clock::now;
+use crate::clock::{Stopwatch, now, steady};
 use crate::config::keep_private;
 use crate::error::Error;
 use crate::{id, rooms};
@@ -47,6 +47,10 @@ const NOBODY: Uuid = Uuid::nil();
 /// Longer than this nobody waits for a key.
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// After somebody waited in vain, nobody waits for so long: a request that is tried twice waits once, and those who come
+/// together do not wait one after the other, on SQLite with everybody behind them.
+const SPARED: Duration = Duration::from_secs(1);
+
 /// The key database, connected.
 #[derive(Clone)]
 pub struct SubjectKeys(Arc<Inner>);
@@ -55,6 +59,8 @@ struct Inner {
     url: String,
     conn: DatabaseConnection,
     remembered: Cache<Uuid, Arc<SubjectKey>>,
+    /// When somebody waited in vain last.
+    silent: Mutex<Option<Duration>>,
 }
 
 impl fmt::Debug for SubjectKeys {
@@ -90,17 +96,34 @@ impl SubjectKeys {
         if SchemaManager::new(&conn).has_table("audit_head").await.map_err(translate)? {
             return Err(is_main());
         }
-        Ok(Self(Arc::new(Inner { url: url.to_owned(), conn, remembered: Cache::new(REMEMBERED) })))
+        let (url, remembered, silent) = (url.to_owned(), Cache::new(REMEMBERED), Mutex::default());
+        Ok(Self(Arc::new(Inner { url, conn, remembered, silent })))
     }
 
     async fn ask(&self, sql: &str, values: impl IntoIterator<Item = SqlValue>) -> Result<Vec<Row>, DbErr> {
         let statement = Statement::from_sql_and_values(self.0.conn.get_database_backend(), sql, values);
-        soon(Row::find_by_statement(statement).all(&self.0.conn)).await
+        self.soon(Row::find_by_statement(statement).all(&self.0.conn)).await
     }
 
     async fn tell(&self, sql: &str, values: impl IntoIterator<Item = SqlValue>) -> Result<u64, DbErr> {
         let statement = Statement::from_sql_and_values(self.0.conn.get_database_backend(), sql, values);
-        soon(self.0.conn.execute_raw(statement)).await.map(|done| done.rows_affected())
+        self.soon(self.0.conn.execute_raw(statement)).await.map(|done| done.rows_affected())
+    }
+
+    /// The answer of the key database, within a time: on SQLite the one writer waits for it.
+    async fn soon<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        let silent = *self.0.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if silent.is_some_and(|since| steady().saturating_sub(since) < SPARED) {
+            return Err(unavailable(DbErr::Custom("no answer just now".to_owned())));
+        }
+        let waited = Stopwatch::start();
+        let answer = tokio::time::timeout(ANSWER, answer).await;
+        let answer = answer.unwrap_or_else(|_| Err(DbErr::Custom("no answer in time".to_owned())));
+        // A server that is gone is looked for until the pool gives up; an error that comes at once keeps nobody waiting.
+        if answer.is_err() && waited.elapsed() > ANSWER / 2 {
+            *self.0.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(steady());
+        }
+        answer.map_err(unavailable)
     }
 
     fn places<const N: usize>(&self) -> [String; N] {
@@ -185,7 +208,7 @@ impl SubjectKeys {
             let sql = format!("SELECT id, subject_id, since FROM subject_key WHERE subject_id IN ({places})");
             let values = chunk.iter().map(|subject| SqlValue::from(*subject));
             let statement = Statement::from_sql_and_values(self.0.conn.get_database_backend(), sql, values);
-            let keys = soon(Age::find_by_statement(statement).all(&self.0.conn)).await?;
+            let keys = self.soon(Age::find_by_statement(statement).all(&self.0.conn)).await?;
             for key in keys.iter().filter(|key| erased.get(&key.subject_id).is_some_and(|last| key.since < *last)) {
                 deleted += self.tell(&format!("DELETE FROM subject_key WHERE id = {a}"), [key.id.into()]).await?;
                 self.0.remembered.remove(&key.id);
@@ -239,14 +262,6 @@ struct Age {
 struct Last {
     stream_id: Uuid,
     version: i64,
-}
-
-/// The answer of the key database, within a time: on SQLite the one writer waits for it.
-async fn soon<T>(answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-    match tokio::time::timeout(ANSWER, answer).await {
-        Ok(answer) => answer.map_err(unavailable),
-        Err(_) => Err(unavailable(DbErr::Custom("no answer in time".to_owned()))),
-    }
 }
 
 /// Whatever is wrong with the key database, the caller may try again; only the log says what it was.
