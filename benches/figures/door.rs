@@ -17,6 +17,7 @@ use thidua::commands::grant::console;
 use thidua::db::idempotency::{Answer, Once};
 use thidua::db::{Db, Event, Outcome, WriteTx};
 use thidua::revocations::store::revocation;
+use tokio::runtime::Handle;
 
 use crate::bed::{self, Bed};
 use crate::{Rounds, commits, middle, writes};
@@ -93,27 +94,31 @@ pub async fn write(args: WriterArgs) {
     db.close().await;
 }
 
+/// On two threads, as the service serves requests.
 async fn load(db: &Db, way: Way, clients: usize, time: Duration) -> u64 {
-    let began = Stopwatch::start();
-    let workers: Vec<_> = (0..clients)
-        .map(|_| {
-            let db = db.clone();
-            tokio::spawn(async move {
-                let mut written = 0;
-                while began.elapsed() < time {
-                    match way {
-                        Way::Together => one_of_many(&db).await,
-                        Way::Alone | Way::Each => one(&db).await,
-                    }
-                    written += 1;
-                }
-                written
-            })
+    const THREADS: usize = 2;
+    let threads = (0..THREADS).map(|thread| {
+        let (db, runtime) = (db.clone(), Handle::current());
+        tokio::task::spawn_blocking(move || {
+            let clients = (thread..clients).step_by(THREADS).map(|_| client(&db, way, time));
+            runtime.block_on(futures_util::future::join_all(clients)).into_iter().sum::<u64>()
         })
-        .collect();
+    });
     let mut written = 0;
-    for worker in workers {
-        written += worker.await.unwrap();
+    for thread in threads.collect::<Vec<_>>() {
+        written += thread.await.unwrap();
+    }
+    written
+}
+
+async fn client(db: &Db, way: Way, time: Duration) -> u64 {
+    let (began, mut written) = (Stopwatch::start(), 0);
+    while began.elapsed() < time {
+        match way {
+            Way::Together => one_of_many(db).await,
+            Way::Alone | Way::Each => one(db).await,
+        }
+        written += 1;
     }
     written
 }

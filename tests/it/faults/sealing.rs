@@ -224,6 +224,18 @@ async fn an_older_copy(engine: Engine) {
     is_sound(&db).await;
     drop((signer, there));
     db.close().await;
+    // Whoever restores it and means to, events lost or not, lays the anchor aside: another history begins, as anybody can
+    // show who holds what was signed before.
+    std::fs::rename(&anchor, directory.path().join("anchor.lost")).unwrap();
+    let restored = Db::connect(&url).await.unwrap();
+    let there = started(&restored, &anchor).await;
+    assert_eq!(there.trouble(), None);
+    write(&restored, 1).await.unwrap();
+    assert_eq!(sign_all(&restored, &there).await, old + 7);
+    there.confront(&remembered.unwrap()).await.unwrap_err();
+    assert_eq!(there.trouble(), Some(&Trouble::Differs { signed }));
+    drop(there);
+    restored.close().await;
     if engine == Engine::Postgres {
         let admin = sea_orm::Database::connect(server().unwrap()).await.unwrap();
         let name = url.rsplit('/').next().unwrap();
