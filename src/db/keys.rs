@@ -120,8 +120,9 @@ impl SubjectKeys {
         let answer = tokio::time::timeout(ANSWER, answer).await;
         let answer = answer.unwrap_or_else(|_| Err(DbErr::Custom("no answer in time".to_owned())));
         // A server that is gone is looked for until the pool gives up; an error that comes at once keeps nobody waiting.
-        if answer.is_err() && waited.elapsed() > ANSWER / 2 {
-            *self.0.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(steady());
+        if answer.is_ok() || waited.elapsed() > ANSWER / 2 {
+            let silent = answer.is_err().then(steady);
+            *self.0.silent.lock().unwrap_or_else(PoisonError::into_inner) = silent;
         }
         answer.map_err(unavailable)
     }

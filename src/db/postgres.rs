@@ -35,6 +35,8 @@ const CARRYING: [(&str, &str); 1] = [("plan_cache_mode", "force_generic_plan")];
 const QUEUE: usize = 1024;
 const ATTEMPTS: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(10);
+/// How long somebody who reads waits for whoever seals.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two seals: what is committed meanwhile goes together, since a seal costs about as much for one event as for
 /// fifty. Whoever reads does not wait for it ([`Postgres::settle`]).
 const GATHER: Duration = Duration::from_millis(40);
@@ -84,7 +86,7 @@ struct Turns {
     /// Turns taken by those who wait.
     begun: AtomicU64,
     /// The number of the last of them that ended, and how.
-    last: Mutex<(u64, Option<Code>)>,
+    last: Arc<Mutex<(u64, Option<Code>)>>,
 }
 
 impl Postgres {
@@ -228,17 +230,31 @@ impl Postgres {
     }
 
     /// Everything that was committed before is sealed afterwards, by a turn of ours or of somebody's who asked later. What
-    /// one turn meets, all meet who waited for it: where the server is gone, nobody waits for each in front of them.
+    /// one turn meets, all meet who waited for it: where the server is gone, nobody waits for each in front of them. A turn
+    /// ends also if nobody waits for it any more.
     pub(super) async fn settle(&self) -> Result<(), Error> {
         let asked = self.turns.begun.load(Ordering::SeqCst);
-        let mut last = self.turns.last.lock().await;
-        if last.0 <= asked {
-            let turn = self.turns.begun.fetch_add(1, Ordering::SeqCst) + 1;
-            let sealed = self.seal(seal::Lock::Wait).await;
-            *last = (turn, sealed.as_ref().err().map(|error| error.code));
-            return sealed;
+        let Ok(mut last) = tokio::time::timeout(PATIENCE, self.turns.last.clone().lock_owned()).await else {
+            // Whoever seals is stuck, or has much to do. Another replica may have done it.
+            let empty = seal::inbox_is_empty(&self.pool, &self.floor).await?;
+            return if empty { Ok(()) } else { Err(Code::Busy.into()) };
+        };
+        if last.0 > asked {
+            return last.1.map_or(Ok(()), |code| Err(code.into()));
         }
-        last.1.map_or(Ok(()), |code| Err(code.into()))
+        let turn = self.turns.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let this = self.clone();
+        let sealing = tokio::spawn(async move {
+            let sealed = this.seal_in_time(seal::Lock::Wait).await;
+            *last = (turn, sealed.as_ref().err().map(|error| error.code));
+            sealed
+        });
+        sealing.await.map_err(Error::internal)?
+    }
+
+    /// Whoever seals holds up everybody else in this process, but not for ever.
+    async fn seal_in_time(&self, lock: seal::Lock) -> Result<(), Error> {
+        tokio::time::timeout(LIMIT, self.seal(lock)).await.unwrap_or_else(|_| Err(Code::Busy.into()))
     }
 
     pub(super) fn start_sealer(&self) {
@@ -246,14 +262,19 @@ impl Postgres {
         tokio::spawn(async move {
             let mut everything = tokio::time::interval(EVERYTHING);
             loop {
+                let mut all = false;
                 tokio::select! {
                     () = this.wake.notified() => {}
                     () = tokio::time::sleep(UNASKED) => {}
-                    _ = everything.tick() => this.floor.forget(),
+                    _ = everything.tick() => all = true,
                     () = this.stop.notified() => return,
                 }
                 let turn = this.turns.last.lock().await;
-                if let Err(error) = this.seal(seal::Lock::Skip).await {
+                // In a turn: a seal that ends raises the floor.
+                if all {
+                    this.floor.forget();
+                }
+                if let Err(error) = this.seal_in_time(seal::Lock::Skip).await {
                     tracing::warn!(%error, "sealing failed; trying again");
                 }
                 drop(turn);

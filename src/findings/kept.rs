@@ -1,19 +1,21 @@
 //! The pass that a service keeps for whoever asks next: a log only grows, so what the questions have seen stays seen. What was
 //! answered last is kept as well, for the pages that follow at the same position.
 //!
-//! A log that is long takes longer than a request may: whoever comes back finds the pass where the last one left it. Nobody
-//! having asked for a while, all of it is forgotten.
+//! A log that is long takes longer than a request may: whoever asks for the newest again finds the pass where it was left.
+//! Both are kept with a leaf that was seen: where another stands in its place, as on a server that had not heard of it when
+//! it took over, everything is read anew. Nobody having asked for a while, all of it is forgotten.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as Turn;
 
 use super::pass::{Found, Pass};
 use crate::clock::steady;
 use crate::db::Conn;
 use crate::error::Error;
+use crate::log::store::{self, Leaf};
 
 /// Answers that are kept.
 const ANSWERS: usize = 8;
@@ -22,61 +24,95 @@ const KEPT: Duration = Duration::from_secs(600);
 
 /// What one process keeps.
 #[derive(Default)]
-pub struct KeptPass(Arc<Mutex<Kept>>);
+pub struct KeptPass(Arc<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    pass: Option<Pass>,
-    answers: VecDeque<(i64, Arc<Found>)>,
+    /// Read on by one at a time.
+    pass: Turn<Option<Pass>>,
+    told: Mutex<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    answers: VecDeque<Answer>,
     asked: Duration,
-    /// Somebody will see to it that this is forgotten.
-    watched: bool,
+}
+
+#[derive(Clone)]
+struct Answer {
+    position: i64,
+    last: Option<Leaf>,
+    found: Arc<Found>,
 }
 
 impl KeptPass {
     /// What all questions find by the leaves up to and including `position`.
     pub async fn at(&self, conn: &impl Conn, position: i64) -> Result<Arc<Found>, Error> {
-        let mut kept = self.0.lock().await;
-        kept.asked = steady();
-        if !std::mem::replace(&mut kept.watched, true) {
-            tokio::spawn(forget(self.0.clone()));
+        self.0.told().asked = steady();
+        tokio::spawn(forget(self.0.clone()));
+        if let Some(found) = self.0.answer(conn, position).await? {
+            return Ok(found);
         }
-        kept.at(conn, position).await
+        let mut kept = self.0.pass.lock().await;
+        if let Some(found) = self.0.answer(conn, position).await? {
+            return Ok(found);
+        }
+        if let Some(pass) = &*kept
+            && !stands(conn, pass.last()).await?
+        {
+            *kept = None;
+        }
+        let pass = kept.get_or_insert_with(|| Pass::of(None));
+        if pass.leads_to(position) {
+            pass.read_to(conn, position).await?;
+            return Ok(self.0.keep(position, pass));
+        }
+        drop(kept);
+        let mut earlier = Pass::of(None);
+        earlier.read_to(conn, position).await?;
+        Ok(self.0.keep(position, &earlier))
     }
 }
 
 impl Kept {
-    async fn at(&mut self, conn: &impl Conn, position: i64) -> Result<Arc<Found>, Error> {
-        if let Some((_, found)) = self.answers.iter().find(|(known, _)| *known == position) {
-            return Ok(found.clone());
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(&self, conn: &impl Conn, position: i64) -> Result<Option<Arc<Found>>, Error> {
+        let known = self.told().answers.iter().find(|answer| answer.position == position).cloned();
+        let Some(known) = known else { return Ok(None) };
+        if stands(conn, known.last.as_ref()).await? {
+            return Ok(Some(known.found));
         }
-        // Of what lies behind it the pass cannot tell any more.
-        let mut earlier = None;
-        let pass = match &mut self.pass {
-            Some(pass) if pass.position() > position => &mut earlier,
-            pass => pass,
-        };
-        let pass = pass.get_or_insert_with(|| Pass::of(None));
-        pass.read_to(conn, position).await?;
-        let found = Arc::new(pass.found());
-        self.answers.push_back((position, found.clone()));
-        if self.answers.len() > ANSWERS {
-            self.answers.pop_front();
+        self.told().answers.clear();
+        Ok(None)
+    }
+
+    fn keep(&self, position: i64, pass: &Pass) -> Arc<Found> {
+        let (found, last) = (Arc::new(pass.found()), pass.last().cloned());
+        let mut told = self.told();
+        told.answers.push_back(Answer { position, last, found: found.clone() });
+        if told.answers.len() > ANSWERS {
+            told.answers.pop_front();
         }
-        Ok(found)
+        found
     }
 }
 
-/// Lets go of everything once nobody has asked for long enough.
-async fn forget(kept: Arc<Mutex<Kept>>) {
-    let mut rest = KEPT;
-    loop {
-        tokio::time::sleep(rest).await;
-        let mut kept = kept.lock().await;
-        rest = KEPT.saturating_sub(steady().saturating_sub(kept.asked));
-        if rest.is_zero() {
-            *kept = Kept::default();
-            return;
-        }
+/// True if the log has this leaf at its place.
+async fn stands(conn: &impl Conn, leaf: Option<&Leaf>) -> Result<bool, Error> {
+    let Some(leaf) = leaf else { return Ok(true) };
+    let there = store::leaves(conn, leaf.seq - 1, 1).await?;
+    Ok(there.first().is_some_and(|there| there.seq == leaf.seq && there.leaf == leaf.leaf))
+}
+
+/// Lets go of everything if nobody has asked since.
+async fn forget(kept: Arc<Kept>) {
+    tokio::time::sleep(KEPT).await;
+    if steady().saturating_sub(kept.told().asked) >= KEPT {
+        *kept.pass.lock().await = None;
+        kept.told().answers.clear();
     }
 }

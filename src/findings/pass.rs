@@ -31,34 +31,45 @@ pub struct Pass {
     known: Known,
     /// The last position that they saw.
     position: i64,
+    /// The last position that anything of it knows of: one further, while a leaf is taken in.
+    reached: i64,
+    /// A leaf that was seen: by it a pass knows its log again.
+    last: Option<Leaf>,
 }
 
 impl Pass {
     /// Of one question, or of all, before the first leaf.
     pub fn of(question: Option<&str>) -> Self {
-        Self { watches: Watches::of(question), known: Known::default(), position: -1 }
+        Self { watches: Watches::of(question), known: Known::default(), position: -1, reached: -1, last: None }
     }
 
-    /// The last position that was seen.
-    pub fn position(&self) -> i64 {
-        self.position
+    /// True if it can tell what was found up to this position, or will: of what lies behind it, it cannot any more.
+    pub fn leads_to(&self, position: i64) -> bool {
+        self.reached <= position
+    }
+
+    /// The last leaf that was seen when it was last asked to read on.
+    pub fn last(&self) -> Option<&Leaf> {
+        self.last.as_ref()
     }
 
     /// Reads on, up to and including `position`. Whatever ends it early, it goes on where it was.
     pub async fn read_to(&mut self, conn: &impl Conn, position: i64) -> Result<(), Error> {
         while self.position < position {
             let leaves = store::leaves(conn, self.position, CHUNK).await?;
-            if leaves.is_empty() {
-                break;
-            }
+            let Some(end) = leaves.last().map(|leaf| leaf.seq) else { break };
             for leaf in leaves.iter().take_while(|leaf| leaf.seq <= position) {
                 self.see(conn, leaf).await?;
             }
+            // A leaf may be missing. That is for the checks of the log to say; nobody waits for it here.
+            self.position = end.min(position);
+            self.last = leaves.into_iter().rfind(|leaf| leaf.seq <= position).or(self.last.take());
         }
         Ok(())
     }
 
     async fn see(&mut self, conn: &impl Conn, leaf: &Leaf) -> Result<(), Error> {
+        self.reached = leaf.seq;
         // Bytes that are no leaf tell nothing; that they stand there is for the checks of the log to say.
         if let (Some(event), Ok(text)) = (Event::read(leaf.seq, &leaf.leaf), std::str::from_utf8(&leaf.leaf)) {
             // Taken again after an interruption right here, it no longer continues its record, which changes nothing.

@@ -97,8 +97,8 @@ pub struct EventQuery {
     #[param(pattern = "^[0-9a-f]{32}$", max_length = 32)]
     request_id: Option<String>,
     /// That changed this field, as `changes` names it; together with `record`, `type` or `campaign` only.
-    #[garde(length(min = 1, max = 100), pattern("^[a-z_]+$"))]
-    #[param(pattern = "^[a-z_]+$", min_length = 1, max_length = 100)]
+    #[garde(length(min = 1, max = 100), pattern("^[a-z][a-z0-9_]*$"))]
+    #[param(pattern = "^[a-z][a-z0-9_]*$", min_length = 1, max_length = 100)]
     field: Option<String>,
     /// Happened at this time or later (RFC 3339).
     #[garde(length(max = 40))]
@@ -192,8 +192,8 @@ pub struct FollowQuery {
     #[param(pattern = "^[0-9a-f]{32}$", max_length = 32)]
     request_id: Option<String>,
     /// That changed this field, as `changes` names it; together with `record`, `type` or `campaign` only.
-    #[garde(length(min = 1, max = 100), pattern("^[a-z_]+$"))]
-    #[param(pattern = "^[a-z_]+$", min_length = 1, max_length = 100)]
+    #[garde(length(min = 1, max = 100), pattern("^[a-z][a-z0-9_]*$"))]
+    #[param(pattern = "^[a-z][a-z0-9_]*$", min_length = 1, max_length = 100)]
     field: Option<String>,
     /// End after so many events; never if absent.
     #[garde(range(min = 1, max = MAX_SAFE.unsigned_abs()))]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use thidua::auth::Role;
 use thidua::campaigns::load::Loading;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use crate::both_engines;
 use crate::support::campaign::{self, CAMPAIGN};
 use crate::support::watch::{LONGEST, watch};
-use crate::support::{ISSUER, Person, World};
+use crate::support::{Engine, ISSUER, Person, World};
 
 async fn ask(auditor: &Person<'_>, query: &str) -> Value {
     auditor.get(&format!("/v1/findings?limit=200&{query}")).await.is(200).json()
@@ -274,6 +275,29 @@ both_engines! {
         let auditor = world.person(Role::Auditor, None).await;
         reopened(world, false).await;
         assert_eq!(found(&auditor, "register_reopened_at_cut_off").await, Vec::<Value>::new());
+    }
+
+    async fn an_event_that_is_gone_holds_up_nobody_and_is_remembered_by_nobody(world: World) {
+        let auditor = world.person(Role::Auditor, None).await;
+        world.person(Role::UnitHead, Some(world.units.commune_a)).await;
+        let newest = ask(&auditor, "").await;
+        assert_eq!(newest["items"].as_array().unwrap().len(), 1);
+        let raw = world.database.raw().await;
+        let free = match world.database.engine {
+            Engine::Sqlite => "DROP TRIGGER audit_event_no_delete; DROP TRIGGER audit_event_no_update",
+            Engine::Postgres => "ALTER TABLE audit_event DISABLE TRIGGER USER",
+        };
+        raw.execute_unprepared(free).await.unwrap();
+        raw.execute_unprepared("DELETE FROM audit_event WHERE seq = 3").await.unwrap();
+        assert_eq!(ask(&auditor, "log_position=3").await["log_position"], 3);
+        assert_eq!(thidua(world, &["--log-position", "3"]).await.status.code(), Some(0));
+        // The newest event is another one, as on a server that had not heard of it: what was known of it is forgotten.
+        assert_eq!(ask(&auditor, "").await, newest);
+        let last = &newest["log_position"];
+        let other = format!("UPDATE audit_event SET leaf = replace(leaf, '\"unit_id\"', '\"unit_no\"') WHERE seq = {last}");
+        raw.execute_unprepared(&other).await.unwrap();
+        assert_eq!(ask(&auditor, "").await, json!({ "items": [], "log_position": last, "next_cursor": null, "prev_cursor": null }));
+        raw.close().await.unwrap();
     }
 
     async fn the_command_prints_a_line_a_finding_and_exits_by_them(world: World) {
