@@ -7,7 +7,7 @@ use thidua::activities::ActivityDraft;
 use thidua::auth::policy::permit::{ReportActivities, RevokeTokens};
 use thidua::auth::{Permit, scope};
 use thidua::config::{LimitArgs, TokenArgs};
-use thidua::db::Db;
+use thidua::db::{Db, Keyed};
 use thidua::error::Error;
 use thidua::http::{App, Body, IdempotencyKey, Shared, edge};
 use thidua::revocations::RevocationDraft;
@@ -64,7 +64,7 @@ pub fn run(args: RivalArgs) {
     });
 }
 
-type Table = web::Data<DatabaseConnection>;
+type Table = web::Data<Keyed<DatabaseConnection>>;
 
 async fn insert(table: &Table, body: String) -> Result<HttpResponse, Error> {
     let sql = "INSERT INTO bench_insert (body) VALUES ($1)";

@@ -171,13 +171,14 @@ async fn seal_batch(conn: &DatabaseTransaction, waiting: &str, after: i64) -> Re
     Ok(next)
 }
 
-/// `stale`: the log already holds this version of the record, or this very event, so the row is a forgery.
+/// `stale`: the log already holds this version of the record, or this very event, so the row is a forgery. Asked with LIMIT:
+/// an EXISTS would be answered out of a hash of the whole log wherever PostgreSQL takes the inbox for long.
 async fn read_inbox(conn: &DatabaseTransaction, waiting: &str, after: i64) -> Result<Vec<InboxRow>, Error> {
     let leaf = leaf_bytes(conn.get_database_backend());
     let sql = format!(
         "SELECT i.inbox_id, i.event_id, i.stream_id, i.stream_ver, {leaf} AS leaf, i.leaf_hash, i.true_to_leaf, \
-         EXISTS (SELECT 1 FROM audit_event e WHERE e.stream_id = i.stream_id AND e.stream_ver >= i.stream_ver) \
-         OR EXISTS (SELECT 1 FROM audit_event e WHERE e.event_id = i.event_id) AS stale \
+         coalesce((SELECT TRUE FROM audit_event e WHERE e.stream_id = i.stream_id AND e.stream_ver >= i.stream_ver LIMIT 1), \
+         (SELECT TRUE FROM audit_event e WHERE e.event_id = i.event_id LIMIT 1), FALSE) AS stale \
          FROM audit_inbox i WHERE i.inbox_id > {after}{waiting} ORDER BY i.inbox_id LIMIT {BATCH}"
     );
     let statement = Statement::from_string(conn.get_database_backend(), sql);
