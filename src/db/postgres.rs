@@ -36,7 +36,7 @@ const QUEUE: usize = 1024;
 const ATTEMPTS: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long somebody who reads waits for whoever seals.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two seals: what is committed meanwhile goes together, since a seal costs about as much for one event as for
 /// fifty. Whoever reads does not wait for it ([`Postgres::settle`]).
 const GATHER: Duration = Duration::from_millis(40);
