@@ -92,6 +92,7 @@ def before_call(context, case, kwargs):
 
 # Rules over several parameters or over what a campaign has, which a schema of each cannot say.
 BETWEEN_PARAMETERS = {
+    ("query/field", "chỉ dùng cùng `record`, `type` hoặc `campaign`"),
     ("query/round", "cần kèm phong trào"),
     ("query/campaign", "không có phong trào này"),
     ("query/round", "phong trào không có đợt này"),
