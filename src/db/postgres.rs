@@ -231,7 +231,7 @@ impl Postgres {
 
     /// Everything that was committed before is sealed afterwards, by a turn of ours or of somebody's who asked later. What
     /// one turn meets, all meet who waited for it: where the server is gone, nobody waits for each in front of them. A turn
-    /// ends also if nobody waits for it any more.
+    /// ends also if nobody waits for it any more, and however long it takes: what it did would be lost.
     pub(super) async fn settle(&self) -> Result<(), Error> {
         let asked = self.turns.begun.load(Ordering::SeqCst);
         let Ok(mut last) = tokio::time::timeout(PATIENCE, self.turns.last.clone().lock_owned()).await else {
@@ -245,16 +245,11 @@ impl Postgres {
         let turn = self.turns.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let this = self.clone();
         let sealing = tokio::spawn(async move {
-            let sealed = this.seal_in_time(seal::Lock::Wait).await;
+            let sealed = this.seal(seal::Lock::Wait).await;
             *last = (turn, sealed.as_ref().err().map(|error| error.code));
             sealed
         });
         sealing.await.map_err(Error::internal)?
-    }
-
-    /// Whoever seals holds up everybody else in this process, but not for ever.
-    async fn seal_in_time(&self, lock: seal::Lock) -> Result<(), Error> {
-        tokio::time::timeout(LIMIT, self.seal(lock)).await.unwrap_or_else(|_| Err(Code::Busy.into()))
     }
 
     pub(super) fn start_sealer(&self) {
@@ -274,7 +269,7 @@ impl Postgres {
                 if all {
                     this.floor.forget();
                 }
-                if let Err(error) = this.seal_in_time(seal::Lock::Skip).await {
+                if let Err(error) = this.seal(seal::Lock::Skip).await {
                     tracing::warn!(%error, "sealing failed; trying again");
                 }
                 drop(turn);
