@@ -4,7 +4,7 @@
 //!
 //! On PostgreSQL against pgbench doing the two INSERTs of row and event in a transaction, also with a commit that waits for
 //! others (`commit_delay`); the time until everything written has its position in the tree counts. On SQLite against one commit
-//! per write, also with a slower disk. And sealing while a transaction stays open for long.
+//! per write (alone), also with a slower disk. And sealing while a transaction stays open for long.
 
 use std::path::Path;
 use std::process::Command;
@@ -249,15 +249,21 @@ async fn seals(db: &Db, seconds: u64) -> f64 {
 
 fn against_each(bed: &Bed, template: &Path, disk: &str, environment: &[(&str, String)], rounds: Rounds) {
     const CLIENTS: usize = 64;
-    let (mut own, mut ratios) = (Vec::new(), Vec::new());
+    let ways = [Way::Alone, Way::Together];
+    let (mut own, mut ratios) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    let write = |way| writer(&commits::copy(bed, template), CLIENTS, rounds.seconds, way, environment);
     for _ in 0..rounds.rounds {
-        let written = writer(&commits::copy(bed, template), CLIENTS, rounds.seconds, Way::Alone, environment);
-        let each = writer(&commits::copy(bed, template), CLIENTS, rounds.seconds, Way::Each, environment);
-        own.push(written);
-        ratios.push(written / each);
+        let written = ways.map(write);
+        let each = write(Way::Each);
+        for (n, written) in written.into_iter().enumerate() {
+            own[n].push(written);
+            ratios[n].push(written / each);
+        }
     }
-    println!("SQLite in process, {CLIENTS} clients, {disk}: {} a second, provable", middle(own));
-    println!("  against one commit per write: {}", middle(ratios));
+    for ((way, own), ratios) in ways.into_iter().zip(own).zip(ratios) {
+        println!("SQLite in process, {CLIENTS} clients, {disk}, {}: {} a second, provable", way.word(), middle(own));
+        println!("  against one commit per write: {}", middle(ratios));
+    }
 }
 
 /// A contender in a process of its own.

@@ -274,7 +274,7 @@ impl Db {
     }
 
     /// Keeps a signed checkpoint; one of that size is kept already if others sign as well.
-    pub async fn keep_checkpoint(&self, size: i64, note: &str, at: Micros) -> Result<(), Error> {
+    pub async fn keep_checkpoint(&self, size: i64, note: &str, at: Micros) -> Result<bool, Error> {
         let conn = self.keeper();
         let backend = conn.get_database_backend();
         let [a, b, c, d] = [1, 2, 3, 4].map(|n| constraint::placeholders(backend, n, 1));
@@ -284,7 +284,7 @@ impl Db {
         );
         let values: [sea_orm::Value; 4] = [size.into(), note.into(), at.into(), size.into()];
         let kept = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await;
-        kept.map(drop).map_err(constraint::translate)
+        kept.map(|kept| kept.rows_affected() == 1).map_err(constraint::translate)
     }
 
     /// Keeps a signature under a checkpoint that came after the checkpoint was kept; the signer's first one stays.

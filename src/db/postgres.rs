@@ -32,6 +32,10 @@ const CARRIERS: u32 = 2;
 /// Their statements are long, few and no cheaper for knowing the values: they are planned once. Their connections are
 /// opened when there is something to carry.
 const CARRYING: [(&str, &str); 1] = [("plan_cache_mode", "force_generic_plan")];
+/// With the inbox mostly empty, default planning flips to plans that take seconds; and the cost of a plan that was talked
+/// out of a scan looks high enough to be compiled, which takes longer still.
+const SEALING: [(&str, &str); 3] =
+    [("enable_seqscan", "off"), ("jit", "off"), ("plan_cache_mode", "force_custom_plan")];
 const QUEUE: usize = 1024;
 const ATTEMPTS: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(10);
@@ -93,8 +97,8 @@ impl Postgres {
     pub(super) async fn connect(urls: &Urls, sealed: Sealed) -> Result<Self, Error> {
         let connections = if cfg!(test) { 4 } else { CONNECTIONS };
         let as_sealer = urls.sealer.as_deref().unwrap_or(&urls.app);
-        // Each opens its first connection, which takes a while with TLS.
-        let (pool, sealer) = tokio::try_join!(connect(&urls.app, connections, &[]), connect(as_sealer, 1, &[]))?;
+        let pool = connect(&urls.app, connections, &[]).await?;
+        let sealer = connect(as_sealer, 1, &SEALING).await?;
         let carriers = connect(&urls.app, CARRIERS, &CARRYING).await?;
         let (keeper, eraser) = tokio::try_join!(
             role(&pool, urls.sealer.as_deref(), roles::SEALER_URL),
@@ -285,18 +289,11 @@ impl Postgres {
             return Ok(());
         }
         let tx = self.sealer.begin().await.map_err(constraint::translate)?;
-        // With the inbox mostly empty, default planning flips to plans that take seconds; and the cost of
-        // a plan that was talked out of a scan looks high enough to be compiled, which takes longer still.
-        tx.execute_unprepared(
-            "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan",
-        )
-        .await
-        .map_err(constraint::translate)?;
-        let Some(horizon) = seal::take_head(&tx, lock).await? else {
+        let Some((horizon, head)) = seal::take_head(&tx, lock).await? else {
             // Another replica is sealing; it will take these rows as well.
             return tx.rollback().await.map_err(constraint::translate);
         };
-        seal::seal_all(&tx, &self.floor).await?;
+        seal::seal_all(&tx, &self.floor, head).await?;
         tx.commit().await.map_err(constraint::translate)?;
         self.floor.raise(horizon);
         self.sealed.send_modify(|seals| *seals += 1);

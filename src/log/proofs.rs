@@ -183,10 +183,15 @@ pub async fn get_log_consistency(app: App, query: Query<ConsistencyQuery>) -> Re
 #[utoipa::path(tag = "events", params(("id" = uuid::Uuid, Path)), responses((status = 200, body = String, content_type = "text/plain")))]
 #[get("/events/{id}/proof")]
 pub async fn get_event_proof(app: App, permit: Permit<ReadEvents>, id: PathId) -> Result<HttpResponse, Error> {
-    app.db.settle().await?;
     let filter = Filter { event: Some(id.0), ..Filter::default() };
     let range = Range { after: None, before: None, descending: false, limit: 1 };
-    let found = store::read(app.db.reader().conn(), &filter, &permit.scope(), range).await?;
+    let find = async || store::read(app.db.reader().conn(), &filter, &permit.scope(), range).await;
+    let mut found = find().await?;
+    if found.rows.is_empty() {
+        // It may have been committed just now; whoever read it before need not wait for what came since.
+        app.db.settle().await?;
+        found = find().await?;
+    }
     let position = found.rows.first().map(|row| row.seq).ok_or(Code::NotFound)?;
     let proof = event_proof(&app, position).await?;
     let name = DispositionParam::Filename(format!("{}.tlog-proof", id.0));
@@ -197,7 +202,8 @@ pub async fn get_event_proof(app: App, permit: Permit<ReadEvents>, id: PathId) -
 /// The proof of the event at a position, which is sealed.
 pub async fn event_proof(app: &Shared, position: i64) -> Result<String, Error> {
     let index = u64::try_from(position).map_err(Error::internal)?;
-    let Signed { checkpoint, note } = signer(app)?.enough(index + 1).await?;
-    let hashes = prove::inclusion(app.db.reader().conn(), index, checkpoint.size()).await?;
+    let signer = signer(app)?;
+    let Signed { checkpoint, note } = signer.enough(index + 1).await?;
+    let hashes = signer.edge().inclusion(app.db.reader().conn(), index, checkpoint.size()).await?;
     TlogProof::new(index, hashes, &note).map(|proof| proof.to_string()).map_err(Error::internal)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::{Mutex, PoisonError};
 
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -32,28 +33,31 @@ pub async fn tile(conn: &impl ConnectionTrait, tile: Tile) -> Result<Vec<Hash>, 
 
 /// That the leaf at `index` stands in the tree of `size` leaves.
 pub async fn inclusion(conn: &impl ConnectionTrait, index: u64, size: u64) -> Result<Vec<Hash>, Error> {
-    filled(conn, &Plan::inclusion(index, size).map_err(Error::internal)?, size).await
+    filled(&Plan::inclusion(index, size).map_err(Error::internal)?, size, conn, None).await
 }
 
 /// That the tree of `new` leaves continues the one of `old`.
 pub async fn consistency(conn: &impl ConnectionTrait, old: u64, new: u64) -> Result<Vec<Hash>, Error> {
-    filled(conn, &Plan::consistency(old, new).map_err(Error::internal)?, new).await
+    filled(&Plan::consistency(old, new).map_err(Error::internal)?, new, conn, None).await
 }
 
 /// The roots of the perfect subtrees of the first `before` leaves, largest first, out of the tree of `size`.
 pub async fn left(conn: &impl ConnectionTrait, before: u64, size: u64) -> Result<Vec<Hash>, Error> {
-    filled(conn, &Plan::frontier(before), size).await
+    filled(&Plan::frontier(before), size, conn, None).await
 }
 
 /// Fetches each tile once.
-async fn filled(conn: &impl ConnectionTrait, plan: &Plan, size: u64) -> Result<Vec<Hash>, Error> {
+async fn filled(plan: &Plan, size: u64, conn: &impl ConnectionTrait, edge: Option<&Edge>) -> Result<Vec<Hash>, Error> {
     let place = |node: NodeId| Tile::holding(node, size).ok_or(PlanError::Missing(node)).map_err(Error::internal);
     let mut fetched: BTreeMap<(u8, u64), Vec<Hash>> = BTreeMap::new();
     for node in plan.nodes() {
         let holding = place(node)?;
         let key = (holding.level(), holding.index());
         if let Entry::Vacant(place) = fetched.entry(key) {
-            place.insert(tile(conn, holding).await?);
+            place.insert(match edge {
+                Some(edge) => edge.tile(conn, holding).await?,
+                None => tile(conn, holding).await?,
+            });
         }
     }
     let lookup = |node: NodeId| {
@@ -61,4 +65,47 @@ async fn filled(conn: &impl ConnectionTrait, plan: &Plan, size: u64) -> Result<V
         node_in_tile(node, fetched.get(&(holding.level(), holding.index()))?)
     };
     plan.hashes(lookup).map_err(Error::internal)
+}
+
+/// The hashes of the tiles that are not full yet, as far as they were read: what is sealed never changes, so that whoever
+/// asks for a recent event's proof reads only what came since. What is compared with the signature is read anew, by the
+/// signer and by the sampler; a proof out of hashes that are remembered verifies all the same, or it is of another tree.
+#[derive(Default)]
+pub struct Edge(Mutex<BTreeMap<u8, (u64, Vec<Hash>)>>);
+
+impl Edge {
+    /// That the leaf at `index` stands in the tree of `size` leaves.
+    pub async fn inclusion(&self, conn: &impl ConnectionTrait, index: u64, size: u64) -> Result<Vec<Hash>, Error> {
+        let plan = Plan::inclusion(index, size).map_err(Error::internal)?;
+        filled(&plan, size, conn, Some(self)).await
+    }
+
+    async fn tile(&self, conn: &impl ConnectionTrait, wanted: Tile) -> Result<Vec<Hash>, Error> {
+        if wanted.is_full() {
+            return tile(conn, wanted).await;
+        }
+        let mut hashes = self.known(wanted);
+        let width = usize::from(wanted.width());
+        if hashes.len() < width {
+            hashes.extend(tiles::hashes_from(conn, wanted, hashes.len()).await?);
+            self.keep(wanted, &hashes);
+        }
+        hashes.truncate(width);
+        Ok(hashes)
+    }
+
+    fn known(&self, tile: Tile) -> Vec<Hash> {
+        let edge = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = edge.get(&tile.level()).filter(|(index, _)| *index == tile.index());
+        known.map(|(_, hashes)| hashes.clone()).unwrap_or_default()
+    }
+
+    /// One tile a level: the one farthest to the right, as wide as it was seen.
+    fn keep(&self, tile: Tile, hashes: &[Hash]) {
+        let mut edge = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (index, known) = edge.entry(tile.level()).or_default();
+        if (*index, known.len()) < (tile.index(), hashes.len()) {
+            (*index, *known) = (tile.index(), hashes.to_vec());
+        }
+    }
 }

@@ -183,7 +183,7 @@ impl Replay {
                 differences.push(format!("{}: {what}", place(leaf.seq)));
             }
         }
-        seal_all(conn, &Floor::default()).await
+        seal_all(conn, &Floor::default(), tiles::head(conn).await?).await
     }
 
     /// Leaves that were replayed before: what follows stands on them. What is wrong with them was told then.

@@ -13,15 +13,16 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, Statement, Value as SqlValue};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::proof::tree::{self, Frontier};
 use super::store::leaf_bytes;
-use super::{proof, spans, tiles};
+use super::{spans, tiles};
 use crate::canonical::canonical;
 use crate::clock;
-use crate::db::constraint::translate;
+use crate::db::constraint::{placeholders, translate};
 use crate::db::event::leaf_hash;
 use crate::error::Error;
 
@@ -103,52 +104,77 @@ impl Floor {
 
     /// Keeps a statement to what may still wait: the index that it walks begins with the transaction. Asked for once a
     /// seal, since the floor may rise meanwhile.
-    fn condition(&self, backend: DbBackend) -> String {
+    fn kept_to(&self, backend: DbBackend) -> Waiting {
         match backend {
-            DbBackend::Postgres => format!(" AND xid >= '{}'::xid8", self.xid()),
-            _ => String::new(),
+            DbBackend::Postgres => Waiting { from: Some(self.xid()) },
+            _ => Waiting { from: None },
         }
+    }
+}
+
+/// What a seal looks at: rows of transactions from this one on, or all where the engine has no such numbers.
+#[derive(Clone, Copy)]
+struct Waiting {
+    from: Option<u64>,
+}
+
+impl Waiting {
+    /// With the number in the text, for a statement that is said once.
+    fn said(self) -> String {
+        self.from.map_or_else(String::new, |xid| format!(" AND xid >= '{xid}'::xid8"))
+    }
+
+    /// With the number as the second value, for a statement that the server keeps.
+    fn bound(self) -> &'static str {
+        if self.from.is_some() { " AND xid >= $2::xid8" } else { "" }
     }
 }
 
 /// True if no committed event waits for its position (PostgreSQL).
 pub async fn inbox_is_empty(conn: &impl ConnectionTrait, floor: &Floor) -> Result<bool, Error> {
-    let sql = format!("SELECT audit_inbox_waits('{}'::xid8) AS waits", floor.xid());
-    let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await;
+    let backend = conn.get_database_backend();
+    let sql = "SELECT audit_inbox_waits($1::xid8) AS waits";
+    let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql, [floor.xid().to_string().into()])).await;
     let row = row.map_err(translate)?.ok_or_else(|| Error::internal("nobody knows the inbox"))?;
     row.try_get::<bool>("", "waits").map(|waits| !waits).map_err(translate)
 }
 
 /// Takes the head's row lock (PostgreSQL) and answers with the transaction before which all others have ended: the
 /// floor, once this seal is committed. None: another sealer has the lock.
-pub async fn take_head(conn: &DatabaseTransaction, lock: Lock) -> Result<Option<u64>, Error> {
+pub async fn take_head(conn: &DatabaseTransaction, lock: Lock) -> Result<Option<(u64, Frontier)>, Error> {
     let skip = match lock {
         Lock::Skip => "SKIP LOCKED",
         Lock::Wait => "",
     };
     // Known before the inbox is read, by a later snapshot: that one sees whatever those transactions committed.
     let sql = format!(
-        "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon FROM audit_head WHERE log_id = 1 FOR UPDATE {skip}"
+        "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, size, frontier FROM audit_head \
+         WHERE log_id = 1 FOR UPDATE {skip}"
     );
     let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await;
     let Some(row) = row.map_err(translate)? else { return Ok(None) };
     let horizon: String = row.try_get("", "horizon").map_err(translate)?;
-    horizon.parse().map(Some).map_err(Error::internal)
+    Ok(Some((horizon.parse().map_err(Error::internal)?, tiles::head_in(&row)?)))
 }
 
-/// Seals everything visible, in batches, in the caller's transaction. Never ends inside a writer's
+/// Seals everything visible behind `head`, in batches, in the caller's transaction. Never ends inside a writer's
 /// transaction: the last, short batch took all that was visible.
-pub async fn seal_all(conn: &DatabaseTransaction, floor: &Floor) -> Result<(), Error> {
-    let waiting = floor.condition(conn.get_database_backend());
+pub async fn seal_all(conn: &DatabaseTransaction, floor: &Floor, mut head: Frontier) -> Result<(), Error> {
+    let waiting = floor.kept_to(conn.get_database_backend());
     let mut next = Some(i64::MIN);
     while let Some(after) = next {
-        next = seal_batch(conn, &waiting, after).await?;
+        next = seal_batch(conn, waiting, after, &mut head).await?;
     }
     Ok(())
 }
 
 /// Answers where to go on if there may be more. Rows that have to wait are passed over, not read again.
-async fn seal_batch(conn: &DatabaseTransaction, waiting: &str, after: i64) -> Result<Option<i64>, Error> {
+async fn seal_batch(
+    conn: &DatabaseTransaction,
+    waiting: Waiting,
+    after: i64,
+    head: &mut Frontier,
+) -> Result<Option<i64>, Error> {
     let rows = read_inbox(conn, waiting, after).await?;
     let next = rows.last().map(|row| row.inbox_id).filter(|_| rows.len() == BATCH);
     let (mut good, mut bad, mut seen) = (Vec::with_capacity(rows.len()), Vec::new(), HashSet::new());
@@ -160,7 +186,7 @@ async fn seal_batch(conn: &DatabaseTransaction, waiting: &str, after: i64) -> Re
             good.push(row);
         }
     }
-    append(conn, waiting, &good).await?;
+    append(conn, waiting, &good, head).await?;
     // After the good ones: of two events of one version the second is only superfluous once the first is sealed.
     for row in bad {
         if !set_aside(conn, &row).await? {
@@ -173,44 +199,58 @@ async fn seal_batch(conn: &DatabaseTransaction, waiting: &str, after: i64) -> Re
 
 /// `stale`: the log already holds this version of the record, or this very event, so the row is a forgery. Asked with LIMIT:
 /// an EXISTS would be answered out of a hash of the whole log wherever PostgreSQL takes the inbox for long.
-async fn read_inbox(conn: &DatabaseTransaction, waiting: &str, after: i64) -> Result<Vec<InboxRow>, Error> {
-    let leaf = leaf_bytes(conn.get_database_backend());
+async fn read_inbox(conn: &DatabaseTransaction, waiting: Waiting, after: i64) -> Result<Vec<InboxRow>, Error> {
+    let backend = conn.get_database_backend();
+    let (leaf, place, kept_to) = (leaf_bytes(backend), placeholders(backend, 1, 1), waiting.bound());
     let sql = format!(
         "SELECT i.inbox_id, i.event_id, i.stream_id, i.stream_ver, {leaf} AS leaf, i.leaf_hash, i.true_to_leaf, \
          coalesce((SELECT TRUE FROM audit_event e WHERE e.stream_id = i.stream_id AND e.stream_ver >= i.stream_ver LIMIT 1), \
          (SELECT TRUE FROM audit_event e WHERE e.event_id = i.event_id LIMIT 1), FALSE) AS stale \
-         FROM audit_inbox i WHERE i.inbox_id > {after}{waiting} ORDER BY i.inbox_id LIMIT {BATCH}"
+         FROM audit_inbox i WHERE i.inbox_id > {place}{kept_to} ORDER BY i.inbox_id LIMIT {BATCH}"
     );
-    let statement = Statement::from_string(conn.get_database_backend(), sql);
+    let values = [SqlValue::from(after)].into_iter().chain(waiting.from.map(|xid| xid.to_string().into()));
+    let statement = Statement::from_sql_and_values(backend, sql, values);
     InboxRow::find_by_statement(statement).all(conn).await.map_err(translate)
 }
 
-/// What was read and found good moves by its number, without coming back from here: the database copies it.
-async fn append(conn: &DatabaseTransaction, waiting: &str, rows: &[InboxRow]) -> Result<(), Error> {
+/// What was read and found good moves by its number, without coming back from here: the database copies it. All in one
+/// trip, unless there is something to be hashed or counted in between.
+async fn append(
+    conn: &DatabaseTransaction,
+    waiting: Waiting,
+    rows: &[InboxRow],
+    head: &mut Frontier,
+) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
     let run =
         async |sql: String| conn.execute_unprepared(&sql).await.map(|done| done.rows_affected()).map_err(translate);
-    let (old, sealed_at) = (tiles::head(conn).await?, clock::now());
-    let (size, mut tree) = (old.size(), old);
+    let (size, sealed_at, waiting) = (head.size(), clock::now(), waiting.said());
     for row in rows {
-        tree.push(proof::tree::leaf_hash(&row.leaf)).map_err(Error::internal)?;
+        head.push(tree::leaf_hash(&row.leaf)).map_err(Error::internal)?;
     }
     let number = u64::try_from(rows.len()).map_err(Error::internal)?;
     let ids = rows.iter().map(|row| row.inbox_id.to_string()).collect::<Vec<_>>().join(", ");
-    let copied = run(format!(
+    let copy = format!(
         "INSERT INTO audit_event (seq, event_id, stream_type, stream_id, stream_ver, event_type, actor_id, unit_id, \
          scope_id, corr_id, at, day, sealed_at, leaf) \
          SELECT {size} + row_number() OVER (ORDER BY inbox_id) - 1, event_id, stream_type, stream_id, stream_ver, \
          event_type, actor_id, unit_id, scope_id, corr_id, at, day, {sealed_at}, leaf \
          FROM audit_inbox WHERE inbox_id IN ({ids}){waiting}"
-    ));
-    let copied = copied.await?;
-    spans::keep(conn, size, tree.size()).await?;
-    let moved = tiles::advance(conn, size, &tree).await?;
-    let taken = run(format!("DELETE FROM audit_inbox WHERE inbox_id IN ({ids}){waiting}")).await?;
-    if (copied, moved, taken) != (number, true, number) {
+    );
+    let advance = tiles::advance(conn.get_database_backend(), size, head)?;
+    let take = format!("DELETE FROM audit_inbox WHERE inbox_id IN ({ids}){waiting}");
+    let changed = if tiles::become_full(size, head.size()) {
+        let copied = run(copy).await?;
+        spans::keep(conn, size, head.size()).await?;
+        tiles::keep(conn, size, head.size()).await?;
+        copied + run(format!("{advance}; {take}")).await?
+    } else {
+        run(format!("{copy}; {advance}; {take}")).await?
+    };
+    // A guard refuses what leaves the inbox without having entered the log: the sum can only be this if each part is.
+    if changed != 2 * number + 1 {
         return Err(Error::internal("the inbox or the head moved during a seal"));
     }
     Ok(())

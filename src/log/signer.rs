@@ -5,9 +5,10 @@
 //! copy was restored, or somebody changed the log, and every further event would stand in a history that nobody can
 //! prove. Several replicas may sign; each asks the same questions.
 
-use std::sync::OnceLock;
+use std::sync::{MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use sea_orm::ConnectionTrait;
 use tokio::sync::{Mutex, watch};
 
 use super::checkpoints;
@@ -16,15 +17,18 @@ pub use super::keys::{Keys, KeysError, Signed, new_key};
 use super::proof::checkpoint::Checkpoint;
 use super::proof::key::VerifierKey;
 use super::proof::manifest::Manifest;
-use super::proof::tree::{Frontier, verify_consistency};
+use super::proof::tree::{Frontier, leaf_hash, verify_consistency};
+use super::prove::{self, Edge};
 use super::witnesses::Witness;
-use super::{prove, tiles};
-use crate::clock::now;
-use crate::db::{Db, Snapshot};
+use super::{store, tiles};
+use crate::clock::{now, steady};
+use crate::db::Db;
 use crate::error::{Code, Error};
 
 /// Without anybody waiting, at most one checkpoint in this time.
 const PACE: Duration = Duration::from_secs(1);
+/// Events that are read to be signed behind what was signed before; more of them are compared by their tiles.
+const AT_ONCE: u64 = 1000;
 /// Others may sign at the same time; each of them is further on then.
 const ATTEMPTS: usize = 10;
 /// How long a proof waits for the witnesses that the policy asks for.
@@ -82,12 +86,22 @@ impl From<Trouble> for Failure {
     }
 }
 
+/// What this process signed last.
+struct Last {
+    signed: Signed,
+    tree: Frontier,
+    /// When the database was last held against what was signed, by more than what came since.
+    compared: Duration,
+}
+
 /// Signs for one database.
 pub struct Signer {
     db: Db,
     keys: Keys,
     /// Who waits for a checkpoint gets the one that is being signed, if it goes far enough.
     turn: Mutex<()>,
+    last: std::sync::Mutex<Option<Last>>,
+    edge: Edge,
     trouble: OnceLock<Trouble>,
     /// Moves with every signature that is kept, ours or a witness's.
     news: watch::Sender<u64>,
@@ -98,7 +112,17 @@ impl Signer {
     /// Signs what this database has.
     pub fn new(db: Db, keys: Keys) -> Self {
         let counts = Counts::of(keys.witnesses().iter().map(|witness| witness.key().name()));
-        Self { db, keys, turn: Mutex::new(()), trouble: OnceLock::new(), news: watch::Sender::new(0), counts }
+        let last = std::sync::Mutex::new(None);
+        Self {
+            db,
+            keys,
+            turn: Mutex::new(()),
+            last,
+            edge: Edge::default(),
+            trouble: OnceLock::new(),
+            news: watch::Sender::new(0),
+            counts,
+        }
     }
 
     /// The database whose log is signed.
@@ -126,6 +150,11 @@ impl Signer {
         self.keys.origin()
     }
 
+    /// Hashes of recent events, for their proofs.
+    pub fn edge(&self) -> &Edge {
+        &self.edge
+    }
+
     /// Whose word is enough.
     pub fn policy(&self) -> &str {
         self.keys.policy()
@@ -148,18 +177,33 @@ impl Signer {
         }
     }
 
-    /// A checkpoint of at least `size` events, all of them committed: signed at once if there is none.
+    /// A checkpoint of at least `size` events, all of them sealed: signed at once if there is none.
     pub async fn covering(&self, size: u64) -> Result<Signed, Error> {
         let covers = |signed: &Signed| signed.checkpoint.size() >= size && self.keys.is_complete(signed);
+        if let Some(signed) = self.own().filter(covers) {
+            return Ok(signed);
+        }
+        // Another replica may have signed it.
         if let Some(signed) = self.newest().await.ok().filter(covers) {
             return Ok(signed);
         }
         let _turn = self.turn.lock().await;
-        if let Some(signed) = self.newest().await.ok().filter(covers) {
+        if let Some(signed) = self.own().filter(covers) {
             return Ok(signed);
         }
-        self.db.settle().await?;
         self.sign().await.and_then(|signed| if covers(&signed) { Ok(signed) } else { Err(Code::Busy.into()) })
+    }
+
+    /// What this process signed last, with its own signatures alone.
+    fn own(&self) -> Option<Signed> {
+        if self.trouble.get().is_some() {
+            return None;
+        }
+        self.last().as_ref().map(|last| last.signed.clone())
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Last>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The checkpoint of exactly so many events, with the signatures that it has by now.
@@ -181,6 +225,9 @@ impl Signer {
     pub async fn enough(&self, size: u64) -> Result<Signed, Error> {
         let mut news = self.news();
         let waited = tokio::time::timeout(PATIENCE, async {
+            if self.keys.suffice() {
+                return self.covering(size).await;
+            }
             loop {
                 news.borrow_and_update();
                 if let Some(signed) = self.enough_now(size).await? {
@@ -228,7 +275,7 @@ impl Signer {
         let Ok(shown) = self.keys.open(shown) else { return Ok(()) };
         let snapshot = self.db.snapshot().await?;
         let head = tiles::head(snapshot.conn()).await?;
-        match continues(&snapshot, &shown.checkpoint, &head).await {
+        match continues(snapshot.conn(), &shown.checkpoint, &head).await {
             Ok(()) => Ok(()),
             Err(Failure::Trouble(trouble)) => Err(self.stop(trouble)),
             Err(Failure::Error(error)) => Err(error),
@@ -259,12 +306,19 @@ impl Signer {
             Some(note) => Some(self.keys.open(note)?),
             None => self.stored().await?,
         };
-        let snapshot = self.db.snapshot().await?;
-        let head = tiles::head(snapshot.conn()).await?;
+        // The head before what stands under it: that only grows.
+        let reader = self.db.reader();
+        let head = tiles::head(reader.conn()).await?;
+        let mut compared = steady();
         if let Some(signed) = &remembered {
-            continues(&snapshot, &signed.checkpoint, &head).await?;
+            match self.just_signed(signed, &head) {
+                Some((tree, before)) => {
+                    grew(reader.conn(), tree, &head).await?;
+                    compared = before;
+                }
+                None => continues(reader.conn(), &signed.checkpoint, &head).await?,
+            }
         }
-        drop(snapshot);
         let signed = match (before.is_some(), remembered) {
             // Said already; a key that took over since says it as well.
             (true, Some(signed)) if signed.checkpoint.size() == head.size() => {
@@ -283,7 +337,19 @@ impl Signer {
             }
         };
         self.keep(&signed).await?;
+        *self.last() = Some(Last { signed: signed.clone(), tree: head, compared });
         Ok(Some(signed))
+    }
+
+    /// The tree of `signed` and when it was compared, if this process signed it, compared it a moment ago, and not much
+    /// came since. Then only that is read, and not the tiles that stand around it: signing for those who wait is cheap,
+    /// and whatever is changed is still found within [`PACE`].
+    fn just_signed(&self, signed: &Signed, head: &Frontier) -> Option<(Frontier, Duration)> {
+        let last = self.last();
+        let last = last.as_ref().filter(|last| last.signed.note == signed.note)?;
+        let grown = head.size().checked_sub(last.tree.size())?;
+        let recent = steady().saturating_sub(last.compared) < PACE;
+        (recent && grown <= AT_ONCE).then(|| (last.tree.clone(), last.compared))
     }
 
     /// The newest checkpoint of all replicas.
@@ -301,7 +367,10 @@ impl Signer {
 
     async fn keep(&self, signed: &Signed) -> Result<(), Error> {
         let size = i64::try_from(signed.checkpoint.size()).map_err(Error::internal)?;
-        self.db.keep_checkpoint(size, &signed.note, now()).await?;
+        if self.db.keep_checkpoint(size, &signed.note, now()).await? {
+            self.news.send_modify(|news| *news += 1);
+            return Ok(());
+        }
         let kept = checkpoints::of_size(self.db.reader().conn(), signed.checkpoint.size()).await?;
         let kept = kept.ok_or_else(|| Error::internal("a checkpoint that was kept is gone"))?;
         for (signer, line) in self.keys.later(signed, &kept) {
@@ -339,24 +408,40 @@ impl Signer {
         }
     }
 
+    /// By what the database has, not by what we remember: it may have become another one.
     async fn catch_up(&self) -> Result<(), Error> {
         let head = tiles::head(self.db.reader().conn()).await?;
-        self.covering(head.size()).await.map(drop)
+        let _turn = self.turn.lock().await;
+        let covers = |signed: &Signed| signed.checkpoint.size() >= head.size() && self.keys.is_complete(signed);
+        match self.newest().await.ok().filter(covers) {
+            Some(_) => Ok(()),
+            None => self.sign().await.map(drop),
+        }
     }
 }
 
 /// That the database's tree continues a signed one.
-async fn continues(snapshot: &Snapshot, signed: &Checkpoint, head: &Frontier) -> Result<(), Failure> {
+async fn continues(conn: &impl ConnectionTrait, signed: &Checkpoint, head: &Frontier) -> Result<(), Failure> {
     let (old, new) = (signed.size(), head.size());
     if new < old {
         return Err(Trouble::Behind { has: new, signed: old }.into());
     }
     let differs = Trouble::Differs { signed: old };
     // What is not even a tree any more is answered like a tree of other events.
-    let proof = match prove::consistency(snapshot.conn(), old, new).await {
+    let proof = match prove::consistency(conn, old, new).await {
         Err(error) if prove::is_gone(&error) => return Err(differs.into()),
         proof => proof?,
     };
     let verified = verify_consistency(old, signed.root(), new, &head.root(), &proof);
     verified.map_err(|_| differs.into())
+}
+
+/// That the database's tree is the signed one with the events behind it.
+async fn grew(conn: &impl ConnectionTrait, mut tree: Frontier, head: &Frontier) -> Result<(), Failure> {
+    let signed = tree.size();
+    let after = i64::try_from(signed).map_err(Error::internal)? - 1;
+    for leaf in store::leaves(conn, after, head.size() - signed).await? {
+        tree.push(leaf_hash(&leaf.leaf)).map_err(Error::internal)?;
+    }
+    if tree == *head { Ok(()) } else { Err(Trouble::Differs { signed }.into()) }
 }

@@ -20,6 +20,7 @@ use crate::words;
 pub mod acts;
 pub mod check;
 pub mod closure;
+mod derived;
 pub mod fit;
 pub mod http;
 pub mod level;

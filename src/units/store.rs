@@ -1,6 +1,6 @@
-//! Units and successions in SQL, and the two tables derived from them.
+//! Units and successions in SQL.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::closure::{Cover, Edge, closure};
+use super::closure::Edge;
+pub use super::derived::{derive, derived};
 use super::lineage::{Life, Lineage};
 use super::succession::Acts;
-use super::{AreaClass, Dated, SuccessionDraft, SuccessionKind, SuccessionState, UnitDraft, UnitKind};
+use super::{AreaClass, SuccessionDraft, SuccessionKind, SuccessionState, UnitDraft, UnitKind};
 use crate::auth::Scope;
 use crate::clock::civil_date;
 use crate::db::constraint::{placeholders, translate};
@@ -368,94 +369,4 @@ pub async fn lineage(conn: &impl Conn) -> Result<Lineage, Error> {
     }
     lineage.edges = edges(conn).await?;
     Ok(lineage)
-}
-
-/// Computes both derived tables anew.
-pub async fn derive(conn: &impl Conn) -> Result<(), Error> {
-    let units = all(conn).await?;
-    let mut parents = BTreeMap::new();
-    let mut attributes = Vec::new();
-    for unit in &units {
-        let draft = unit.draft()?;
-        attributes.extend(attribute_rows(unit.id, &draft));
-        parents.insert(unit.id, draft.parents);
-    }
-    let covers = closure(&parents, &edges(conn).await?).map_err(|cycle| {
-        let (vi, en) = ("đơn vị nằm dưới chính nó", "the unit would stand below itself");
-        Error::invalid("/parents", vi, en).member("unit", cycle.0.to_string())
-    })?;
-    for table in ["unit_attribute", "unit_closure"] {
-        conn.execute_unprepared(&format!("DELETE FROM {table}")).await.map_err(translate)?;
-    }
-    insert(conn, "unit_attribute (unit_id, attribute, value, folded, valid_from, valid_to)", 6, attributes).await?;
-    let covers = covers.iter().map(cover_row).collect();
-    insert(conn, "unit_closure (ancestor_id, descendant_id, valid_from, valid_to, effective_from)", 5, covers).await
-}
-
-fn attribute_rows(id: Uuid, draft: &UnitDraft) -> Vec<Vec<SqlValue>> {
-    fn row<T>(id: Uuid, attribute: &str, dated: &Dated<T>, value: &str) -> Vec<SqlValue> {
-        vec![id.into(), attribute.into(), value.into(), fold(value).into(), dated.from.into(), dated.to.into()]
-    }
-    let codes = draft.codes.iter().map(|dated| row(id, "code", dated, &dated.value));
-    let names = draft.names.iter().map(|dated| row(id, "name", dated, &dated.value));
-    let kinds = draft.kinds.iter().map(|dated| row(id, "kind", dated, dated.value.as_str()));
-    let classes = draft.area_classes.iter().map(|dated| row(id, "area_class", dated, dated.value.as_str()));
-    codes.chain(names).chain(kinds).chain(classes).collect()
-}
-
-fn cover_row(cover: &Cover) -> Vec<SqlValue> {
-    vec![
-        cover.ancestor.into(),
-        cover.descendant.into(),
-        cover.from.into(),
-        cover.to.into(),
-        cover.effective_from.into(),
-    ]
-}
-
-async fn insert(conn: &impl Conn, into: &str, columns: usize, rows: Vec<Vec<SqlValue>>) -> Result<(), Error> {
-    let backend = conn.get_database_backend();
-    for chunk in rows.chunks(500) {
-        let groups: Vec<String> =
-            (0..chunk.len()).map(|n| format!("({})", placeholders(backend, n * columns + 1, columns))).collect();
-        let sql = format!("INSERT INTO {into} VALUES {}", groups.join(", "));
-        let values: Vec<SqlValue> = chunk.iter().flatten().cloned().collect();
-        conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(translate)?;
-    }
-    Ok(())
-}
-
-/// Every row of the derived tables, as a line of text.
-pub async fn derived(conn: &impl Conn) -> Result<BTreeSet<String>, Error> {
-    #[derive(FromQueryResult)]
-    struct AttributeRow {
-        unit_id: Uuid,
-        attribute: String,
-        value: String,
-        folded: String,
-        valid_from: NaiveDate,
-        valid_to: Option<NaiveDate>,
-    }
-    #[derive(FromQueryResult)]
-    struct CoverRow {
-        ancestor_id: Uuid,
-        descendant_id: Uuid,
-        valid_from: NaiveDate,
-        valid_to: NaiveDate,
-        effective_from: NaiveDate,
-    }
-    let backend = conn.get_database_backend();
-    let sql = "SELECT unit_id, attribute, value, folded, valid_from, valid_to FROM unit_attribute";
-    let attributes = AttributeRow::find_by_statement(Statement::from_string(backend, sql)).all(conn).await;
-    let attributes = attributes.map_err(translate)?.into_iter().map(|row| {
-        let AttributeRow { unit_id, attribute, value, folded, valid_from, valid_to } = row;
-        format!("unit_attribute {unit_id} {attribute} {value} {folded} {valid_from} {valid_to:?}")
-    });
-    let sql = "SELECT ancestor_id, descendant_id, valid_from, valid_to, effective_from FROM unit_closure";
-    let covers = CoverRow::find_by_statement(Statement::from_string(backend, sql)).all(conn).await;
-    let covers = covers.map_err(translate)?.into_iter().map(|row| {
-        let CoverRow { ancestor_id, descendant_id, valid_from, valid_to, effective_from } = row;
-        format!("unit_closure {ancestor_id} {descendant_id} {valid_from} {valid_to} {effective_from}")
-    });
-    Ok(attributes.chain(covers).collect())
 }

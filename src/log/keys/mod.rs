@@ -156,6 +156,12 @@ impl Keys {
         by_the_log && self.known.quorum_holds(&verified)
     }
 
+    /// True if whoever verifies by the policy needs no other signatures than ours.
+    pub(super) fn suffice(&self) -> bool {
+        let keys = self.verifiers();
+        self.known.quorum_holds(&keys.iter().collect::<Vec<_>>())
+    }
+
     pub(super) fn sign(&self, tree: &Frontier) -> Result<Signed, Error> {
         let checkpoint = Checkpoint::new(self.origin(), tree.size(), tree.root()).map_err(Error::internal)?;
         let note = self.note(&checkpoint.to_string())?;

@@ -8,6 +8,7 @@ mod killed;
 mod load;
 mod restarted;
 mod sealing;
+mod silent;
 mod standby;
 mod syscalls;
 mod unanswered;

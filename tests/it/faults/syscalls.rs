@@ -28,7 +28,7 @@ const EACH: u32 = 6;
 /// and only a restart does that.
 const FAULTS: &[(&str, &str)] = &[("pwrite64", "EIO"), ("pwrite64", "ENOSPC"), ("fsync", "EIO"), ("pread64", "EIO")];
 
-fn strace_is_there() -> bool {
+pub fn strace_is_there() -> bool {
     let runs = Command::new("strace").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = runs.is_ok_and(|status| status.success());
     assert!(there || !required("REQUIRE_FAULT_TOOLS"), "REQUIRE_FAULT_TOOLS=1, but strace is not found");

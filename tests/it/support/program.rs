@@ -53,7 +53,8 @@ impl Program {
         self.does(&["grant", "--issuer", ISSUER, "--subject", CALLER, "--role", "administrator"]);
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    /// The command that runs it with these words.
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
         command.args(words).env("THIDUA_DATABASE_URL", &self.url).env("RUST_LOG", "error");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

@@ -57,9 +57,17 @@ impl Proxy {
                     client.set_nodelay(true).unwrap();
                     server.set_nodelay(true).unwrap();
                     // Either side may hang up.
-                    let _ = Line { client, server, sent: vec![], started: false, whose: Whose::Requests, messages: 0 }
-                        .carry(plan)
-                        .await;
+                    let _ = Line {
+                        client,
+                        server,
+                        sent: vec![],
+                        started: false,
+                        sealer: false,
+                        whose: Whose::Requests,
+                        messages: 0,
+                    }
+                    .carry(plan)
+                    .await;
                 });
             }
         });
@@ -93,6 +101,7 @@ struct Line {
     sent: Vec<u8>,
     /// The first message has no type.
     started: bool,
+    sealer: bool,
     whose: Whose,
     /// Of the transaction that goes on, once it is known whose it is.
     messages: usize,
@@ -145,15 +154,13 @@ impl Line {
         Some(self.sent.drain(..end).collect())
     }
 
-    /// Where the line is to break if this message is the COMMIT that was meant. A sealing transaction is known by what
-    /// it sets first.
+    /// Where the line is to break if this message is the COMMIT that was meant. The sealer's line is known by
+    /// what it sets when it is opened.
     fn breaks(&mut self, message: &[u8], plan: &Plan) -> Option<Break> {
         let text = String::from_utf8_lossy(message);
+        self.sealer |= text.contains("enable_seqscan");
         if text.contains("BEGIN") {
-            (self.whose, self.messages) = (Whose::Requests, 0);
-        }
-        if text.contains("enable_seqscan") {
-            (self.whose, self.messages) = (Whose::Sealer, 0);
+            (self.whose, self.messages) = (if self.sealer { Whose::Sealer } else { Whose::Requests }, 0);
         }
         self.messages += 1;
         let here = (self.whose, Break::Message(self.messages));

@@ -181,6 +181,22 @@ impl<S: Socket + ?Sized> Socket for Box<S> {
     }
 }
 
+/// An idle connection whose other side says nothing any more ends after half a minute, and so does one that has sent what
+/// nobody acknowledged (only Linux has that limit).
+#[cfg(feature = "_rt-tokio")]
+fn notice_silence(socket: &socket2::SockRef<'_>) -> io::Result<()> {
+    use std::time::Duration;
+    let probes = socket2::TcpKeepalive::new().with_time(Duration::from_secs(15));
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple", windows))]
+    let probes = probes.with_interval(Duration::from_secs(5));
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    let probes = probes.with_retries(3);
+    socket.set_tcp_keepalive(&probes)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(30)))?;
+    Ok(())
+}
+
 pub async fn connect_tcp<Ws: WithSocket>(
     host: &str,
     port: u16,
@@ -191,6 +207,8 @@ pub async fn connect_tcp<Ws: WithSocket>(
         let stream = tokio::net::TcpStream::connect((host, port)).await?;
         // thidua: as in https://github.com/launchbadge/sqlx/pull/4336, not released yet
         stream.set_nodelay(true)?;
+        // thidua: a server that vanished without a word is noticed, and not waited for until the system gives up
+        notice_silence(&socket2::SockRef::from(&stream))?;
         return Ok(with_socket.with_socket(stream).await);
     }
 
