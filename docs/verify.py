@@ -35,9 +35,9 @@ def climb(at, last, old, new, path):  # RFC 9162: the roots of the older and of 
         old, new = (sha(b"\1", sibling, old), sha(b"\1", sibling, new)) if left else (old, sha(b"\1", new, sibling))
         at, last = (n >> ((at & -at).bit_length() if left else 1) for n in (at, last))
     return need(at == last == 0, "the proof is too short") and (old, new)
-def run(what, flags):
-    def read(flag): return open({"-": 0}.get(name := flags.get("--" + flag, ""), name), "rb")
-    keys, groups, tips, file, state, marked = {}, {}, {}, what == "export", flags.get("--state", ""), None
+def run(what, policy="", proof="", leaf="", manifest="", content="", leaves="", consistency="", state="", tiles=""):
+    def read(flag, flags=locals()): return open({"-": 0}.get(name := flags.get(flag, ""), name), "rb")
+    keys, groups, tips, file, marked = {}, {}, {}, what == "export", None
     for word, *words in (line.split() for line in read("policy").read().decode().split("\n") if line.strip()):
         if word == "group": groups[words[0]] = {"all": len(words) - 2, "any": 1}.get(words[1]) or int(words[1]), words[2:]
         elif word == "quorum": groups["quorum"] = 1, words
@@ -69,12 +69,12 @@ def run(what, flags):
     if file: need((at, root_of(roots), length, content.digest()) == (size, root, 0, b64(values[7])), "it is not the log")
     else: need(climb(int(at), size - 1, hash, hash, map(b64, path.split()))[1] == root and (len(tips) or place + 1) == 1, "leaf")
     known = root if before == size else marked or (None if before else old)
-    if "--consistency" in flags and 0 < before < size:
+    if consistency and 0 < before < size:
         given, low = json.load(read("consistency")), (before & -before).bit_length() - 1
         path = [old] * (before == 1 << low) + [b64(hash) for hash in given["hashes"]]
         ends = given["from"], given["to"], *climb(before - 1 >> low, size - 1 >> low, path[0], path[0], path[1:])
         known = old if known in (None, old) and ends == (before, size, old, root) else None
     need(known == old and held[0] == origin and before <= size, "it does not continue the checkpoint accepted before")
     state and open(state + ".new", "w").write(note) and os.replace(state + ".new", state); print("verified:", origin, size)
-try: run((sys.argv + [""])[1], dict(zip(sys.argv[2::2], sys.argv[3::2])))
+try: run((sys.argv + [""])[1], **{flag[2:]: value for flag, value in zip(sys.argv[2::2], sys.argv[3::2])})
 except Exception as error: sys.exit(print(error) or 2 if isinstance(error, OSError) else f"not verified: {error!r}")

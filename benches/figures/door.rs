@@ -3,8 +3,8 @@
 //! waits travels in one statement.
 //!
 //! On PostgreSQL against pgbench doing the two INSERTs of row and event in a transaction, also with a commit that waits for
-//! others (`commit_delay`); the time until everything written has its position in the tree counts. On SQLite against one commit
-//! per write (alone), also with a slower disk. And sealing while a transaction stays open for long.
+//! others (`commit_delay`); the time until everything written has its position in the tree counts. On SQLite both against one
+//! commit per write, also with a slower disk. And sealing while a transaction stays open for long.
 
 use std::path::Path;
 use std::process::Command;

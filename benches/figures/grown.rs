@@ -164,7 +164,7 @@ pub async fn events(conn: &DatabaseConnection, number: u64) {
         ("actor_id", text("md5('p' || n % 1000)::uuid", "unhex(printf('0b%030x', n % 1000))")),
         ("unit_id", unit(backend).to_owned()),
         ("corr_id", text("md5('r' || n / 3)", "printf('%032x', n / 3)")),
-        ("at", "x.at + n * 1000".to_owned()),
+        ("at", "x.at + n * CAST(1000 AS bigint)".to_owned()),
     ];
     let (names, values) = columns(conn, "audit_event", &made).await;
     let began = Stopwatch::start();

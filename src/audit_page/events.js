@@ -9,7 +9,7 @@ import { current, t, typeInWords } from "./words.js";
 /** @typedef {import("./api.js").Event} Event */
 
 const PAGE = "50";
-const FILTERS = ["type", "record", "actor", "unit", "campaign", "from", "until"];
+const FILTERS = ["type", "record", "actor", "unit", "campaign", "field", "request_id", "from", "until"];
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
@@ -179,6 +179,8 @@ function form(filter, { types }) {
     labelled(t("record.id"), input("record", { maxlength: "36" })),
     labelled(t("actor.id"), input("actor", { maxlength: "36" })),
     labelled(t("campaign"), campaignSelect(filter.campaign)),
+    labelled(t("field"), input("field", { maxlength: "100" }), t("field.hint")),
+    labelled(t("request"), input("request_id", { maxlength: "32" }), t("request.hint")),
     labelled(t("from"), input("from", when)),
     labelled(t("until"), input("until", when)),
     labelled(t("order"), order));
@@ -243,6 +245,8 @@ async function apply(entered, faults) {
   for (const name of ["record", "actor"]) {
     if (filter[name] && !ID.test(filter[name])) return fault(name, t("filter.id", { example: "01900000-0000-7000-8000-000000000001" }));
   }
+  if (filter.request_id && !/^[0-9a-f]{32}$/.test(filter.request_id)) return fault("request_id", t("request.hint"));
+  if (filter.field && !(filter.type || filter.record || filter.campaign)) return fault("field", t("field.hint"));
   if (filter.unit && !ID.test(filter.unit)) {
     const by = /^[0-9]+$/.test(filter.unit) ? { code: filter.unit } : { name: filter.unit };
     try {

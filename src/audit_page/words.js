@@ -38,6 +38,8 @@ export const WORDS = {
   "actor": ["Người thực hiện", "Actor"],
   "actor.id": ["Mã tài khoản thực hiện", "Account id of the actor"],
   "unit": ["Đơn vị", "Unit"],
+  "field.hint": ["Tên như trong thay đổi; cùng với loại, bản ghi hoặc phong trào", "Named as in changes; together with type, record or campaign"],
+  "request.hint": ["32 ký tự 0-9, a-f, như trong sự kiện", "32 characters 0-9, a-f, as an event has it"],
   "unit.hint": ["Tên, mã số hoặc id", "Name, code or id"],
   "campaign": ["Phong trào", "Campaign"],
   "campaign.any": ["Mọi phong trào", "Every campaign"],

@@ -273,7 +273,7 @@ impl Db {
         if self.stopped.load(Ordering::Relaxed) { Err(Code::ReadOnly.into()) } else { Ok(()) }
     }
 
-    /// Keeps a signed checkpoint; one of that size is kept already if others sign as well.
+    /// Keeps a signed checkpoint. False if one of that size is kept already, since others sign as well.
     pub async fn keep_checkpoint(&self, size: i64, note: &str, at: Micros) -> Result<bool, Error> {
         let conn = self.keeper();
         let backend = conn.get_database_backend();
@@ -404,6 +404,14 @@ impl Db {
             names.push("subject_keys".to_owned());
         }
         Ok(names)
+    }
+
+    /// With subjects' keys on PostgreSQL a crash of the server empties what records are found by: this fills it again.
+    pub async fn find_again(&self) -> Result<(), Error> {
+        match (&self.engine, &self.keys) {
+            (Engine::Postgres(postgres), Some(keys)) => postgres.find_again(keys).await,
+            _ => Ok(()),
+        }
     }
 
     /// A change to a table that is not audited.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, IsolationLevel,
     TransactionTrait,
@@ -29,6 +30,8 @@ const CONNECTIONS: u32 = 16;
 const FEW: u32 = 2;
 /// Who write what was left with them; while one waits for the database, more comes together for the other.
 const CARRIERS: u32 = 2;
+/// What one takes travels in a few statements, three beside one another: each waits for a commit of its own.
+const LINES: u32 = 3 * CARRIERS;
 /// Their statements are long, few and no cheaper for knowing the values: they are planned once. Their connections are
 /// opened when there is something to carry.
 const CARRYING: [(&str, &str); 1] = [("plan_cache_mode", "force_generic_plan")];
@@ -99,7 +102,7 @@ impl Postgres {
         let as_sealer = urls.sealer.as_deref().unwrap_or(&urls.app);
         let pool = connect(&urls.app, connections, &[]).await?;
         let sealer = connect(as_sealer, 1, &SEALING).await?;
-        let carriers = connect(&urls.app, CARRIERS, &CARRYING).await?;
+        let carriers = connect(&urls.app, LINES, &CARRYING).await?;
         let (keeper, eraser) = tokio::try_join!(
             role(&pool, urls.sealer.as_deref(), roles::SEALER_URL),
             role(&pool, urls.eraser.as_deref(), roles::ERASER_URL)
@@ -233,6 +236,23 @@ impl Postgres {
         Ok(waiting)
     }
 
+    /// Fills what records are found by, if it was lost. Whoever writes such words meanwhile waits; of several replicas one
+    /// does it.
+    pub(super) async fn find_again(&self, keys: &SubjectKeys) -> Result<(), Error> {
+        if !search::are_lost(&Keyed::new(self.pool.clone(), Some(keys.clone()))).await? {
+            return Ok(());
+        }
+        let tx = self.pool.begin().await.map_err(constraint::translate)?;
+        let lock = "LOCK TABLE search_entry, search_word IN SHARE ROW EXCLUSIVE MODE";
+        tx.execute_unprepared(lock).await.map_err(constraint::translate)?;
+        let tx = Keyed::new(tx, Some(keys.clone()));
+        if search::are_lost(&tx).await? {
+            search::fill(&tx).await?;
+            tracing::info!("the words by which records are found were gone and are computed anew");
+        }
+        tx.into_inner().commit().await.map_err(constraint::translate)
+    }
+
     /// Everything that was committed before is sealed afterwards, by a turn of ours or of somebody's who asked later. What
     /// one turn meets, all meet who waited for it: where the server is gone, nobody waits for each in front of them. A turn
     /// ends also if nobody waits for it any more, and however long it takes: what it did would be lost.
@@ -309,22 +329,22 @@ impl Postgres {
     }
 }
 
-/// Takes what waits and writes it, a statement for all that are alike: it is committed with its answer.
+/// Takes what waits and writes it, a statement for all that are alike: each is committed with its answer.
 async fn carry(conn: DatabaseConnection, wake: Arc<Notify>, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
     loop {
         let mut jobs = Vec::new();
         if waiting.lock().await.recv_many(&mut jobs, MOST).await == 0 {
             return;
         }
-        for mut load in ahead::loads(jobs) {
-            match load.write(&conn).await {
-                Ok(()) => {
-                    wake.notify_one();
-                    load.committed();
-                }
-                Err(error) => load.refused(&error),
+        let at_once = (LINES / CARRIERS) as usize;
+        let write = async |mut load: ahead::Load| match load.write(&conn).await {
+            Ok(()) => {
+                wake.notify_one();
+                load.committed();
             }
-        }
+            Err(error) => load.refused(&error),
+        };
+        stream::iter(ahead::loads(jobs)).for_each_concurrent(at_once, write).await;
     }
 }
 
@@ -354,7 +374,7 @@ pub(super) async fn connect(
     options.map_sqlx_postgres_opts(move |postgres| {
         let told = postgres.get_options().unwrap_or_default().to_owned();
         // What the URL says counts.
-        let own = LIMITS.iter().chain(settings).filter(|(name, _)| !told.contains(name));
+        let own = LIMITS.iter().chain(settings).filter(|(name, _)| !told.contains(&format!("{name}=")));
         postgres.options(own.copied())
     });
     Database::connect(options).await.map_err(constraint::translate)

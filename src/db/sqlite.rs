@@ -133,6 +133,19 @@ impl Sqlite {
 
     /// `BEGIN IMMEDIATE` is the lock that makes several `migrate` at once safe.
     pub(super) async fn migrate(&self, keys: Option<&SubjectKeys>) -> Result<usize, Error> {
+        // An index over a large table is sorted in a file, not in memory.
+        self.keep_temporary("FILE").await?;
+        let migrated = self.migrate_in_one(keys).await;
+        self.keep_temporary("MEMORY").await?;
+        migrated
+    }
+
+    async fn keep_temporary(&self, place: &str) -> Result<(), Error> {
+        let set = self.writer.execute_unprepared(&format!("PRAGMA temp_store = {place}")).await;
+        set.map(drop).map_err(constraint::translate)
+    }
+
+    async fn migrate_in_one(&self, keys: Option<&SubjectKeys>) -> Result<usize, Error> {
         let tx = begin(&self.writer).await.map_err(constraint::translate)?;
         let waiting = Migrator::get_pending_migrations(&tx).await.map_err(constraint::translate)?.len();
         Migrator::up(&tx, None).await.map_err(constraint::translate)?;

@@ -18,6 +18,7 @@ pub struct Counts {
     failed: Family<Labels, Counter>,
     conflicts: Family<Labels, Counter>,
     checked: Counter,
+    differing: Counter,
     trouble: Gauge,
 }
 
@@ -49,6 +50,10 @@ impl Counts {
         self.checked.inc_by(events);
     }
 
+    pub(super) fn differs(&self) {
+        self.differing.inc();
+    }
+
     pub(super) fn trouble(&self) {
         self.trouble.set(1);
     }
@@ -63,6 +68,11 @@ impl Counts {
         self.failed.get_or_create(&label(witness)).get()
     }
 
+    /// How often a record's row was not what its events say.
+    pub fn differing(&self) -> u64 {
+        self.differing.get()
+    }
+
     /// Adds the series to what is served.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("log_cosignatures", "Checkpoints that a witness cosigned", self.cosigned.clone());
@@ -73,6 +83,11 @@ impl Counts {
             "log_events_checked",
             "Sealed events compared again with what was signed",
             self.checked.clone(),
+        );
+        registry.register(
+            "log_rows_differing",
+            "Records that were looked at and whose row was not what their events say",
+            self.differing.clone(),
         );
         let trouble = "1 if the log is not the one that was signed: nothing is signed or written any more";
         registry.register("log_trouble", trouble, self.trouble.clone());

@@ -22,6 +22,7 @@ pub mod reads;
 pub mod rebuild;
 pub mod record;
 pub mod replayed;
+pub mod row;
 pub mod sampler;
 pub mod seal;
 pub mod signer;

@@ -204,6 +204,6 @@ pub async fn event_proof(app: &Shared, position: i64) -> Result<String, Error> {
     let index = u64::try_from(position).map_err(Error::internal)?;
     let signer = signer(app)?;
     let Signed { checkpoint, note } = signer.enough(index + 1).await?;
-    let hashes = signer.edge().inclusion(app.db.reader().conn(), index, checkpoint.size()).await?;
+    let hashes = signer.edge().inclusion(app.db.reader().conn(), index, &checkpoint).await?;
     TlogProof::new(index, hashes, &note).map(|proof| proof.to_string()).map_err(Error::internal)
 }

@@ -1,4 +1,5 @@
-//! Tiles and proofs out of what SQL keeps: full tiles as they were stored, whatever else hashed again from the leaves.
+//! Tiles and proofs out of what SQL keeps: full tiles as they were stored, whatever else hashed again from the leaves; but
+//! for recent events' proofs, which [`Edge`] makes out of what it has read.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -6,9 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use sea_orm::{ConnectionTrait, Statement};
 
+use super::proof::checkpoint::Checkpoint;
 use super::proof::plan::{NodeId, Plan, PlanError};
-use super::proof::tile::{Tile, decode_tile, node_in_tile};
-use super::proof::tree::Hash;
+use super::proof::tile::{FULL_WIDTH, Tile, decode_tile, node_in_tile};
+use super::proof::tree::{Hash, verify_inclusion};
 use super::tiles;
 use crate::db::constraint::{no_answer, translate};
 use crate::error::{Code, Error};
@@ -68,16 +70,31 @@ async fn filled(plan: &Plan, size: u64, conn: &impl ConnectionTrait, edge: Optio
 }
 
 /// The hashes of the tiles that are not full yet, as far as they were read: what is sealed never changes, so that whoever
-/// asks for a recent event's proof reads only what came since. What is compared with the signature is read anew, by the
-/// signer and by the sampler; a proof out of hashes that are remembered verifies all the same, or it is of another tree.
+/// asks for a recent event's proof reads only what came since. Each proof is verified before it is given; if it does not
+/// lead to the signed root, because the database was replaced by another one, everything is read anew.
 #[derive(Default)]
 pub struct Edge(Mutex<BTreeMap<u8, (u64, Vec<Hash>)>>);
 
 impl Edge {
-    /// That the leaf at `index` stands in the tree of `size` leaves.
-    pub async fn inclusion(&self, conn: &impl ConnectionTrait, index: u64, size: u64) -> Result<Vec<Hash>, Error> {
+    /// That the leaf at `index` stands in the tree that was signed.
+    pub async fn inclusion(
+        &self,
+        conn: &impl ConnectionTrait,
+        index: u64,
+        signed: &Checkpoint,
+    ) -> Result<Vec<Hash>, Error> {
+        let size = signed.size();
         let plan = Plan::inclusion(index, size).map_err(Error::internal)?;
-        filled(&plan, size, conn, Some(self)).await
+        let path = filled(&plan, size, conn, Some(self)).await?;
+        let (bundle, place) = (index / u64::from(FULL_WIDTH), index % u64::from(FULL_WIDTH));
+        let tile = Tile::at_size(0, bundle, size).ok_or_else(|| Error::internal("no such leaf"))?;
+        let hashes = self.tile(conn, tile).await?;
+        let hash = usize::try_from(place).ok().and_then(|place| hashes.get(place));
+        if hash.is_some_and(|hash| verify_inclusion(hash, index, size, &path, signed.root()).is_ok()) {
+            return Ok(path);
+        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        inclusion(conn, index, size).await
     }
 
     async fn tile(&self, conn: &impl ConnectionTrait, wanted: Tile) -> Result<Vec<Hash>, Error> {

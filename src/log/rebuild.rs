@@ -34,11 +34,17 @@ pub struct Kind {
     pub fields: &'static [Field],
     write: for<'a> fn(&'a DatabaseTransaction, &'a Folded, &'a str) -> BoxFuture<'a, Result<(), Error>>,
     rows: for<'a> fn(&'a Keyed<DatabaseTransaction>) -> BoxFuture<'a, Result<Rows, Error>>,
+    /// One row, as [`Kind::folded`] has it.
+    pub row: OneRow,
+    /// The row that events say, with its personal values.
+    pub folded: fn(&Folded) -> Result<Value, Error>,
     /// By what the records after this one are found, a stretch at a time.
     pub entries: Entries,
     /// Takes the personal values out of one record.
     pub erase: Erase,
 }
+
+type OneRow = for<'a> fn(&'a Keyed<DatabaseTransaction>, Uuid) -> BoxFuture<'a, Result<Option<Value>, Error>>;
 
 type Erase = for<'a, 'b> fn(&'a WriteTx<'b>, Uuid) -> BoxFuture<'a, Result<Option<Erased>, Error>>;
 
@@ -56,6 +62,11 @@ impl Kind {
             fields: R::FIELDS,
             write: |conn, folded, leaf| write::<R>(conn, folded, leaf).boxed(),
             rows: |conn| rows::<R>(conn).boxed(),
+            row: |conn, id| row::<R>(conn, id).boxed(),
+            folded: |folded| {
+                let record = R::from_state(folded.state.clone(), folded.row.clone()).map_err(Error::internal)?;
+                as_json(&record)
+            },
             entries: |conn, after| search::entries::<R>(conn, after).boxed(),
             erase: |tx, id| tx.erase::<R>(id).boxed(),
         }
@@ -66,6 +77,9 @@ impl Kind {
         self.fields.iter().any(|field| field.class == Class::Personal)
     }
 }
+
+/// Personal values that are disclosed, by event and path.
+type Disclosed = HashMap<(Uuid, String), Disclosure>;
 
 /// Every row of a kind as JSON, by id.
 type Rows = BTreeMap<Uuid, Value>;
@@ -98,7 +112,7 @@ pub async fn check(
     let snapshot = live.snapshot().await?;
     let disclosed = disclosed(snapshot.conn()).await?;
     let mut report = Report::default();
-    let mut replay = Replay { disclosed, folded: HashMap::new(), commitments: Commitments::default() };
+    let mut replay = Replay::new(disclosed);
     let mut after = -1;
     loop {
         let leaves = store::leaves(snapshot.conn(), after, CHUNK).await?;
@@ -137,7 +151,7 @@ pub async fn check(
             units::store::derive(conn).await
         })
         .await?;
-    report.differences.extend(replay.commitments.withheld());
+    report.differences.extend(replay.withheld());
     let replayed = fresh.snapshot().await?;
     compare(snapshot.conn(), replayed.conn(), &mut report).await?;
     days(snapshot.conn(), replayed.conn(), &mut report.differences).await?;
@@ -163,14 +177,24 @@ fn head(said: Result<Frontier, Error>, found: &Frontier, events: usize) -> Optio
     }
 }
 
-struct Replay {
-    disclosed: HashMap<(Uuid, String), Disclosure>,
+pub(super) struct Replay {
+    disclosed: Disclosed,
     /// Every record so far, with the personal values that are still disclosed.
     folded: HashMap<Uuid, Folded>,
     commitments: Commitments,
 }
 
 impl Replay {
+    /// Before the first leaf, with everything that is disclosed.
+    pub(super) fn new(disclosed: Disclosed) -> Self {
+        Self { disclosed, folded: HashMap::new(), commitments: Commitments::default() }
+    }
+
+    /// Personal values that are missing, and that no event took away.
+    pub(super) fn withheld(&self) -> Vec<String> {
+        self.commitments.withheld()
+    }
+
     async fn run(
         &mut self,
         conn: &DatabaseTransaction,
@@ -211,7 +235,7 @@ impl Replay {
     }
 
     /// What a leaf makes of its record: the row, personal values included; with the leaf as it was read.
-    fn fold<'a>(
+    pub(super) fn fold<'a>(
         &mut self,
         leaf: &'a Leaf,
         differences: &mut Vec<String>,
@@ -305,23 +329,27 @@ async fn post(conn: &DatabaseTransaction, text: &str, folded: &Folded, day: chro
     conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map(drop).map_err(translate)
 }
 
-/// Every row as one JSON object; a `$` before the common columns keeps them apart.
 async fn rows<R: Record>(conn: &Keyed<DatabaseTransaction>) -> Result<Rows, Error> {
-    let mut rows = Rows::new();
-    for record in R::all(conn).await.map_err(translate)? {
-        let row = record.row();
-        let mut state = record.state()?;
-        let common: [(&str, Value); 5] = [
-            ("$version", row.version.into()),
-            ("$tip", hex(&row.tip).into()),
-            ("$commitments", row.commitments.into()),
-            ("$created_at", row.created_at.into()),
-            ("$updated_at", row.updated_at.into()),
-        ];
-        state.extend(common.map(|(name, value)| (name.to_owned(), value)));
-        rows.insert(row.id, Value::Object(state));
-    }
-    Ok(rows)
+    let records = R::all(conn).await.map_err(translate)?;
+    records.iter().map(|record| Ok((record.id(), as_json(record)?))).collect()
+}
+
+async fn row<R: Record>(conn: &Keyed<DatabaseTransaction>, id: Uuid) -> Result<Option<Value>, Error> {
+    R::find(conn, id).await.map_err(translate)?.as_ref().map(as_json).transpose()
+}
+
+/// A row as one JSON object; a `$` before the common columns keeps them apart.
+fn as_json<R: Record>(record: &R) -> Result<Value, Error> {
+    let (row, mut state) = (record.row(), record.state()?);
+    let common: [(&str, Value); 5] = [
+        ("$version", row.version.into()),
+        ("$tip", hex(&row.tip).into()),
+        ("$commitments", row.commitments.into()),
+        ("$created_at", row.created_at.into()),
+        ("$updated_at", row.updated_at.into()),
+    ];
+    state.extend(common.map(|(name, value)| (name.to_owned(), value)));
+    Ok(Value::Object(state))
 }
 
 async fn compare(
@@ -409,7 +437,7 @@ async fn days(
     }
 }
 
-fn differing(name: &str, table: &Value, log: &Value, differences: &mut Vec<String>) {
+pub(super) fn differing(name: &str, table: &Value, log: &Value, differences: &mut Vec<String>) {
     let empty = Map::new();
     let (table, log) = (table.as_object().unwrap_or(&empty), log.as_object().unwrap_or(&empty));
     let fields: BTreeSet<&String> = table.keys().chain(log.keys()).collect();
@@ -440,7 +468,7 @@ async fn documents(conn: &DatabaseTransaction, differences: &mut Vec<String>) ->
     Ok(())
 }
 
-async fn disclosed(conn: &Keyed<DatabaseTransaction>) -> Result<HashMap<(Uuid, String), Disclosure>, Error> {
+async fn disclosed(conn: &Keyed<DatabaseTransaction>) -> Result<Disclosed, Error> {
     let rows = store::disclosures(conn).await?;
     let entry = |row: store::DisclosureRow| ((row.event_id, row.path.clone()), row.disclosure());
     Ok(rows.into_iter().map(entry).collect())

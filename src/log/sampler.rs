@@ -4,17 +4,21 @@
 //! A look is one tile: its up to 256 events against the hashes that were kept of them and against their columns, and one
 //! path from there to the root that was signed, which all those hashes are part of. The newest 10,000 events are looked
 //! at within a minute; beside them about a thousand others a minute, in turn from a place that nobody knows.
+//!
+//! With each tile the record of one of its events is looked at, whichever it is: whether its row is what all its events
+//! say. A row that is not is told to the operator; what was signed is true nevertheless, so that the service goes on.
 
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
+use uuid::Uuid;
 
 use super::again;
 use super::proof::checkpoint::Checkpoint;
 use super::proof::tile::{FULL_WIDTH, Tile};
 use super::proof::tree::verify_inclusion;
 use super::signer::{Signer, Trouble};
-use super::{prove, store};
+use super::{prove, row, store};
 use crate::error::{Code, Error};
 use crate::id;
 
@@ -45,9 +49,10 @@ impl<'a> Sampler<'a> {
         // A view of its own, and never older than what was signed.
         let snapshot = self.signer.db().snapshot().await?;
         let found = match tile(snapshot.conn(), &signed, index).await? {
-            Ok(events) => {
-                self.signer.counts().checked(events);
-                return Ok(());
+            Ok(records) => {
+                drop(snapshot);
+                self.signer.counts().checked(u64::try_from(records.len()).map_err(Error::internal)?);
+                return self.look_at_one_of(&records).await;
             }
             Err(found) => found,
         };
@@ -61,6 +66,18 @@ impl<'a> Sampler<'a> {
             }
             Err(found) => Err(self.signer.stop(found)),
         }
+    }
+
+    /// Compares the row of one of these records with its events.
+    async fn look_at_one_of(&self, records: &[Uuid]) -> Result<(), Error> {
+        let place = usize::from(u16::from_be_bytes(id::random())).checked_rem(records.len());
+        let Some(record) = place.and_then(|place| records.get(place)) else { return Ok(()) };
+        let differences = row::differences(self.signer.db().snapshot().await?.conn(), *record).await?;
+        if !differences.is_empty() {
+            self.signer.counts().differs();
+            tracing::error!(%record, ?differences, "a row is not what its events say: somebody wrote past the service");
+        }
+        Ok(())
     }
 
     /// The tile to look at, of so many.
@@ -90,9 +107,13 @@ pub async fn keep_sampling(signer: &Signer) {
     }
 }
 
-/// Compares a tile of events with what was kept and signed; how many they were.
-async fn tile(conn: &impl ConnectionTrait, signed: &Checkpoint, index: u64) -> Result<Result<u64, Trouble>, Error> {
-    let Some(tile) = Tile::at_size(0, index, signed.size()) else { return Ok(Ok(0)) };
+/// Compares a tile of events with what was kept and signed; the record of each.
+async fn tile(
+    conn: &impl ConnectionTrait,
+    signed: &Checkpoint,
+    index: u64,
+) -> Result<Result<Vec<Uuid>, Trouble>, Error> {
+    let Some(tile) = Tile::at_size(0, index, signed.size()) else { return Ok(Ok(Vec::new())) };
     let first = index * u64::from(FULL_WIDTH);
     let after = i64::try_from(first).map_err(Error::internal)? - 1;
     let trouble = |position, what| Ok(Err(Trouble::Changed { position, what }));
@@ -111,7 +132,7 @@ async fn tile(conn: &impl ConnectionTrait, signed: &Checkpoint, index: u64) -> R
     };
     let root = hashes.first().map(|hash| verify_inclusion(hash, first, signed.size(), &path, signed.root()));
     match root {
-        Some(Ok(())) => Ok(Ok(u64::from(tile.width()))),
+        Some(Ok(())) => Ok(Ok(events.into_iter().map(|event| event.stream_id).collect())),
         _ => trouble(first, "it and those up to the end of its tile are not under the root that was signed"),
     }
 }

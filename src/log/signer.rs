@@ -28,7 +28,7 @@ use crate::error::{Code, Error};
 /// Without anybody waiting, at most one checkpoint in this time.
 const PACE: Duration = Duration::from_secs(1);
 /// Events that are read to be signed behind what was signed before; more of them are compared by their tiles.
-const AT_ONCE: u64 = 1000;
+const AT_ONCE: u64 = 256;
 /// Others may sign at the same time; each of them is further on then.
 const ATTEMPTS: usize = 10;
 /// How long a proof waits for the witnesses that the policy asks for.
@@ -90,6 +90,8 @@ impl From<Trouble> for Failure {
 struct Last {
     signed: Signed,
     tree: Frontier,
+    /// When it was signed.
+    at: Duration,
     /// When the database was last held against what was signed, by more than what came since.
     compared: Duration,
 }
@@ -194,12 +196,13 @@ impl Signer {
         self.sign().await.and_then(|signed| if covers(&signed) { Ok(signed) } else { Err(Code::Busy.into()) })
     }
 
-    /// What this process signed last, with its own signatures alone.
+    /// What this process signed just now, with its own signatures alone.
     fn own(&self) -> Option<Signed> {
         if self.trouble.get().is_some() {
             return None;
         }
-        self.last().as_ref().map(|last| last.signed.clone())
+        let last = self.last();
+        last.as_ref().filter(|last| steady().saturating_sub(last.at) < PACE).map(|last| last.signed.clone())
     }
 
     fn last(&self) -> MutexGuard<'_, Option<Last>> {
@@ -220,12 +223,12 @@ impl Signer {
         self.keys.note(&manifest.to_string())
     }
 
-    /// The newest checkpoint of at least `size` events that is enough by the policy. Where the policy asks for witnesses,
+    /// A checkpoint of at least `size` events that is enough by the policy: of the last second, or the newest. Where the policy asks for witnesses,
     /// it waits for them a while; 503 if they are not there.
     pub async fn enough(&self, size: u64) -> Result<Signed, Error> {
         let mut news = self.news();
         let waited = tokio::time::timeout(PATIENCE, async {
-            if self.keys.suffice() {
+            if self.keys.witnesses().is_empty() && self.keys.suffice() {
                 return self.covering(size).await;
             }
             loop {
@@ -306,19 +309,14 @@ impl Signer {
             Some(note) => Some(self.keys.open(note)?),
             None => self.stored().await?,
         };
-        // The head before what stands under it: that only grows.
-        let reader = self.db.reader();
-        let head = tiles::head(reader.conn()).await?;
-        let mut compared = steady();
-        if let Some(signed) = &remembered {
-            match self.just_signed(signed, &head) {
-                Some((tree, before)) => {
-                    grew(reader.conn(), tree, &head).await?;
-                    compared = before;
-                }
-                None => continues(reader.conn(), &signed.checkpoint, &head).await?,
+        let (head, compared) = match self.compare(self.db.reader().conn(), remembered.as_ref()).await {
+            // Another server may have taken over between two questions. What is asked in one view of one server counts.
+            Err(Failure::Trouble(_)) => {
+                *self.last() = None;
+                self.compare(self.db.snapshot().await?.conn(), remembered.as_ref()).await?
             }
-        }
+            compared => compared?,
+        };
         let signed = match (before.is_some(), remembered) {
             // Said already; a key that took over since says it as well.
             (true, Some(signed)) if signed.checkpoint.size() == head.size() => {
@@ -337,13 +335,30 @@ impl Signer {
             }
         };
         self.keep(&signed).await?;
-        *self.last() = Some(Last { signed: signed.clone(), tree: head, compared });
+        *self.last() = Some(Last { signed: signed.clone(), tree: head, at: steady(), compared });
         Ok(Some(signed))
     }
 
+    /// That the database continues what was signed: its head, and when it was last compared closely.
+    async fn compare(
+        &self,
+        conn: &impl ConnectionTrait,
+        signed: Option<&Signed>,
+    ) -> Result<(Frontier, Duration), Failure> {
+        // The head before what stands under it: that only grows.
+        let head = tiles::head(conn).await?;
+        let Some(signed) = signed else { return Ok((head, steady())) };
+        let Some((tree, compared)) = self.just_signed(signed, &head) else {
+            continues(conn, &signed.checkpoint, &head).await?;
+            return Ok((head, steady()));
+        };
+        grew(conn, tree, &head).await?;
+        Ok((head, compared))
+    }
+
     /// The tree of `signed` and when it was compared, if this process signed it, compared it a moment ago, and not much
-    /// came since. Then only that is read, and not the tiles that stand around it: signing for those who wait is cheap,
-    /// and whatever is changed is still found within [`PACE`].
+    /// came since. Then only that is read, and not the tiles that stand around it: signing for those who wait is cheap.
+    /// What is changed in those is found by the first signature after [`PACE`], or by the sampler.
     fn just_signed(&self, signed: &Signed, head: &Frontier) -> Option<(Frontier, Duration)> {
         let last = self.last();
         let last = last.as_ref().filter(|last| last.signed.note == signed.note)?;

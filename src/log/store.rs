@@ -251,6 +251,18 @@ pub async fn leaves(conn: &impl ConnectionTrait, after: i64, limit: u64) -> Resu
     Leaf::find_by_statement(Statement::from_string(backend, sql)).all(conn).await.map_err(translate)
 }
 
+/// Sealed leaves of a record from `after` (exclusive).
+pub async fn leaves_of(conn: &impl ConnectionTrait, record: Uuid, after: i64, limit: u64) -> Result<Vec<Leaf>, Error> {
+    let backend = conn.get_database_backend();
+    let (leaf, places) = (leaf_bytes(backend), [1, 2].map(|n| placeholders(backend, n, 1)));
+    let sql = format!(
+        "SELECT seq, {leaf} AS leaf FROM audit_event WHERE stream_id = {} AND seq > {} ORDER BY seq LIMIT {limit}",
+        places[0], places[1]
+    );
+    let values: [sea_orm::Value; 2] = [record.into(), after.into()];
+    Leaf::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).all(conn).await.map_err(translate)
+}
+
 /// A sealed event with everything that stands beside its leaf.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Sealed {

@@ -1,5 +1,5 @@
 //! The tree of the log in SQL: the head's frontier and the full tiles. Only the head ever changes; whatever is not a full
-//! tile is hashed again from the leaves, so that a recent proof looks at the data anew.
+//! tile is hashed again from the leaves, so that the signer and the sampler look at the data anew.
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value as SqlValue};
 

@@ -149,8 +149,11 @@ async fn read<R: Derived>(conn: &impl Conn) -> Result<BTreeSet<R>, Error> {
 
 /// Every row of the derived tables, as a line of text.
 pub async fn derived(conn: &impl Conn) -> Result<BTreeSet<String>, Error> {
-    fn lines<R: Derived + std::fmt::Debug>(rows: BTreeSet<R>) -> impl Iterator<Item = String> {
-        rows.into_iter().map(|row| format!("{} {row:?}", R::TABLE))
+    fn lines<R: Derived>(rows: BTreeSet<R>) -> impl Iterator<Item = String> {
+        rows.into_iter().map(|row| {
+            let values: Vec<String> = row.values().iter().map(ToString::to_string).collect();
+            format!("{} {}", R::TABLE, values.join(" "))
+        })
     }
     Ok(lines(read::<Attribute>(conn).await?).chain(lines(read::<Covered>(conn).await?)).collect())
 }

@@ -95,6 +95,32 @@ async fn found(world: &World) -> Vec<String> {
 }
 
 both_engines! {
+    async fn the_sampler_meets_a_row_that_was_edited_and_the_service_goes_on(world: World) {
+        write(world, 3).await;
+        let signer = world.shared.signer.as_ref().unwrap();
+        let mut sampler = Sampler::new(signer);
+        for _ in 0..100 {
+            sampler.look().await.unwrap();
+        }
+        assert_eq!(signer.counts().differing(), 0, "every kind of record that the world begins with");
+        let raw = world.database.raw().await;
+        let guard = match world.database.engine {
+            Engine::Sqlite => "DROP TRIGGER unit_update_guard",
+            Engine::Postgres => "ALTER TABLE unit DISABLE TRIGGER unit_guard",
+        };
+        raw.execute_unprepared(guard).await.unwrap();
+        raw.execute_unprepared("UPDATE unit SET fictitious = NOT fictitious").await.unwrap();
+        let mut looks = 0;
+        while signer.counts().differing() == 0 && looks < 400 {
+            sampler.look().await.unwrap();
+            looks += 1;
+        }
+        assert!(signer.counts().differing() > 0, "not met in {looks} looks");
+        assert_eq!(signer.trouble(), None, "the log is as it was signed");
+        raw.execute_unprepared("UPDATE unit SET fictitious = NOT fictitious").await.unwrap();
+        raw.close().await.unwrap();
+    }
+
     async fn the_sampler_meets_an_edit_and_the_service_goes_read_only(world: World) {
         write(world, 700).await;
         let raw = without_guards(world).await;

@@ -197,6 +197,10 @@ both_engines! {
         assert_eq!(told["changes"]["state"], json!(["reported", "confirmed"]));
         let nothing = auditor.get(&format!("{diff}&to={}", position(0))).await.is(200).json();
         assert_eq!(nothing["changes"], json!({}));
+        let at = |n: usize| events[n]["at"].as_str().unwrap();
+        let by_time = auditor.get(&format!("{base}/diff?from={}&to={}", at(0), at(2))).await.is(200).json();
+        assert_eq!((&by_time["from_version"], &by_time["to_version"]), (&json!(1), &json!(3)));
+        assert_eq!(by_time["changes"], told["changes"], "between two times");
         let patch = auditor.request("GET", &diff).header("Accept", "application/json-patch+json");
         let patch = crate::support::http::send(patch).await.is(200);
         assert_eq!(patch.header("content-type"), Some("application/json-patch+json"));

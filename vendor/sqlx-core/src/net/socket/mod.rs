@@ -181,7 +181,7 @@ impl<S: Socket + ?Sized> Socket for Box<S> {
     }
 }
 
-/// An idle connection whose other side says nothing any more ends after half a minute, and so does one that has sent what
+/// thidua: see ../../../../README.md. An idle connection whose other side says nothing any more ends after half a minute, and so does one that has sent what
 /// nobody acknowledged (only Linux has that limit).
 #[cfg(feature = "_rt-tokio")]
 fn notice_silence(socket: &socket2::SockRef<'_>) -> io::Result<()> {
