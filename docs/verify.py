@@ -1,5 +1,5 @@
 """The second verifier of the event log, in plain Python 3: verify.py {proof,export,stream} --policy FILE …, with the flags
-and exit codes of `thidua log verify`: 0 verified, 1 not verified, 2 not understood, or a file cannot be read."""
+of `thidua log verify` (not --disclosures; --tiles says nothing here). Exit: 0 verified, 1 not, 2 a file cannot be read."""
 import base64, functools, hashlib, json, os, re, sys
 P, L, D = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493, -121665 * pow(121666, -1, 2**255 - 19)
 def need(holds, why): return bool(holds) or sys.exit("not verified: " + why)
@@ -76,5 +76,5 @@ def run(what, policy="", proof="", leaf="", manifest="", content="", leaves="", 
         known = old if known in (None, old) and ends == (before, size, old, root) else None
     need(known == old and held[0] == origin and before <= size, "it does not continue the checkpoint accepted before")
     state and open(state + ".new", "w").write(note) and os.replace(state + ".new", state); print("verified:", origin, size)
-try: run((sys.argv + [""])[1], **{flag[2:]: value for flag, value in zip(sys.argv[2::2], sys.argv[3::2])})
+try: run((sys.argv + [""])[1], **{flag[2:]: value for flag, value in zip(sys.argv[2::2], sys.argv[3::2], strict=True)})
 except Exception as error: sys.exit(print(error) or 2 if isinstance(error, OSError) else f"not verified: {error!r}")

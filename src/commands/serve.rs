@@ -19,8 +19,6 @@ use crate::log::{sampler, witnesses};
 
 /// How long the first lines of a request may take to arrive.
 const HEAD: Duration = Duration::from_secs(5);
-/// How often it is looked whether records can still be found by their names.
-const FINDABLE: Duration = Duration::from_secs(2);
 
 /// Where to listen and whom to believe.
 #[derive(Args)]
@@ -136,7 +134,6 @@ pub async fn listen(
     db.start_clean().await;
     db.start_sealer();
     let housekeeping = tokio::spawn(forget(shared.clone()));
-    let finding = actix_web::rt::spawn(keep_findable(shared.db.clone()));
     let signing = tokio::spawn(keep_signing(shared.signer.clone()));
     let ending = tokio::spawn(end_followers(shared.clone()));
     let keeping = tokio::spawn(shared.verifier.keys.clone().keep());
@@ -158,7 +155,6 @@ pub async fn listen(
     housekeeping.abort();
     keeping.abort();
     ending.abort();
-    finding.abort();
     signing.abort();
     db.close().await;
     Ok(ExitCode::SUCCESS)
@@ -168,16 +164,6 @@ pub async fn listen(
 async fn end_followers(shared: App) {
     super::told_to_end().await;
     shared.news.stop();
-}
-
-/// Whoever searches before it is done is told to come back.
-async fn keep_findable(db: Db) {
-    loop {
-        if let Err(error) = db.find_again().await {
-            tracing::warn!(%error, "what records are found by was not looked at; trying again");
-        }
-        tokio::time::sleep(FINDABLE).await;
-    }
 }
 
 async fn keep_signing(signer: Option<Arc<Signer>>) {

@@ -406,14 +406,6 @@ impl Db {
         Ok(names)
     }
 
-    /// With subjects' keys on PostgreSQL a crash of the server empties what records are found by: this fills it again.
-    pub async fn find_again(&self) -> Result<(), Error> {
-        match (&self.engine, &self.keys) {
-            (Engine::Postgres(postgres), Some(keys)) => postgres.find_again(keys).await,
-            _ => Ok(()),
-        }
-    }
-
     /// A change to a table that is not audited.
     async fn housekeeping(&self, sql: &str) -> Result<(), Error> {
         self.writer().execute_unprepared(sql).await.map(drop).map_err(constraint::translate)

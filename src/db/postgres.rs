@@ -236,23 +236,6 @@ impl Postgres {
         Ok(waiting)
     }
 
-    /// Fills what records are found by, if it was lost. Whoever writes such words meanwhile waits; of several replicas one
-    /// does it.
-    pub(super) async fn find_again(&self, keys: &SubjectKeys) -> Result<(), Error> {
-        if !search::are_lost(&Keyed::new(self.pool.clone(), Some(keys.clone()))).await? {
-            return Ok(());
-        }
-        let tx = self.pool.begin().await.map_err(constraint::translate)?;
-        let lock = "LOCK TABLE search_entry, search_word IN SHARE ROW EXCLUSIVE MODE";
-        tx.execute_unprepared(lock).await.map_err(constraint::translate)?;
-        let tx = Keyed::new(tx, Some(keys.clone()));
-        if search::are_lost(&tx).await? {
-            search::fill(&tx).await?;
-            tracing::info!("the words by which records are found were gone and are computed anew");
-        }
-        tx.into_inner().commit().await.map_err(constraint::translate)
-    }
-
     /// Everything that was committed before is sealed afterwards, by a turn of ours or of somebody's who asked later. What
     /// one turn meets, all meet who waited for it: where the server is gone, nobody waits for each in front of them. A turn
     /// ends also if nobody waits for it any more, and however long it takes: what it did would be lost.

@@ -9,23 +9,18 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::conn::{Conn, Keyed};
+use super::conn::Keyed;
 use super::constraint::{placeholders, translate};
 use super::field::Field;
 use super::held::Write;
 use super::record::Record;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::rooms;
 use crate::text::{after_prefix, sort_key, words};
 
 /// The version of what is stored. Whoever changes folding, words or order (a newer collation library does) counts it up,
 /// and the next `migrate` computes the tables anew; a test compares what is computed with what this version said.
 const VERSION: i64 = 1;
-
-const TABLES: [&str; 2] = ["search_word", "search_entry"];
-
-/// Stands in `search_entry` beside the entries of records, and goes when everything goes.
-const HERE: Uuid = Uuid::nil();
 
 /// Rows that are read or written at once.
 const CHUNK: usize = 500;
@@ -88,7 +83,7 @@ pub(super) fn moves<R: Record>(old: &R, new: &R) -> Result<bool, Error> {
 /// Takes a record out of both tables.
 pub(super) async fn forget(conn: &impl ConnectionTrait, record: Uuid) -> Result<(), Error> {
     let place = placeholders(conn.get_database_backend(), 1, 1);
-    for table in TABLES {
+    for table in ["search_word", "search_entry"] {
         run(conn, format!("DELETE FROM {table} WHERE record_id = {place}"), [record.into()]).await?;
     }
     Ok(())
@@ -166,39 +161,12 @@ pub(super) async fn is_stale(conn: &impl ConnectionTrait) -> Result<bool, Error>
     Ok(version(conn).await? != VERSION)
 }
 
-/// True if the tables stay out of the server's WAL and base backups. They say in clear what is sealed elsewhere and may
-/// outlive its key there; in return a server that crashed, was promoted or restored has them empty.
-pub(super) fn are_unlogged(conn: &impl Conn) -> bool {
-    conn.get_database_backend() == DbBackend::Postgres && conn.keys().is_some()
-}
-
-/// True if unlogged tables were emptied and not filled since.
-pub(super) async fn are_lost(conn: &impl Conn) -> Result<bool, Error> {
-    let sql = format!("SELECT 1 AS one FROM search_entry WHERE record_id = '{HERE}'");
-    let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await;
-    row.map(|row| row.is_none()).map_err(translate)
-}
-
-/// Computes both tables anew if they are of another version, or lost; with keys they become unlogged.
+/// Computes both tables anew if they are of another version.
 pub(super) async fn renew(conn: &Keyed<DatabaseTransaction>) -> Result<(), Error> {
-    let (unlogged, stale) = (are_unlogged(conn), is_stale(conn).await?);
-    if unlogged {
-        for table in TABLES {
-            run(conn, format!("ALTER TABLE {table} SET UNLOGGED"), []).await?;
-        }
+    if !is_stale(conn).await? {
+        return Ok(());
     }
-    if stale || unlogged && are_lost(conn).await? {
-        fill(conn).await?;
-    }
-    if stale {
-        run(conn, format!("UPDATE derived SET version = {VERSION} WHERE name = 'search'"), []).await?;
-    }
-    Ok(())
-}
-
-/// Computes both tables anew.
-pub(super) async fn fill(conn: &Keyed<DatabaseTransaction>) -> Result<(), Error> {
-    for table in TABLES {
+    for table in ["search_word", "search_entry"] {
         run(conn, format!("DELETE FROM {table}"), []).await?;
     }
     for kind in rooms::kinds().filter(|kind| is_searched(kind.fields)) {
@@ -210,8 +178,7 @@ pub(super) async fn fill(conn: &Keyed<DatabaseTransaction>) -> Result<(), Error>
             write(conn, kind.stream, &stretch).await?;
         }
     }
-    let here = Entry { words: BTreeSet::new(), sort_key: Vec::new() };
-    write(conn, "", &[(HERE, here)]).await
+    run(conn, format!("UPDATE derived SET version = {VERSION} WHERE name = 'search'"), []).await
 }
 
 #[derive(FromQueryResult)]
@@ -277,11 +244,7 @@ const WEIGHED: usize = 5;
 impl Plan {
     /// PostgreSQL turns one way into the other as its statistics advise. SQLite has none and does as it is told: it
     /// begins with the records of the rarest word, unless that is the only one and common; then a page is soon full.
-    pub(super) async fn of(conn: &impl Conn, stream: &str, words: &[String]) -> Result<Self, Error> {
-        if are_unlogged(conn) && are_lost(conn).await? {
-            // They are being filled: nothing found would be no answer.
-            return Err(Code::Busy.into());
-        }
+    pub(super) async fn of(conn: &impl ConnectionTrait, stream: &str, words: &[String]) -> Result<Self, Error> {
         let stream = stream.to_owned();
         let ways = |way| words.iter().map(|word| (word.clone(), way)).collect::<Vec<_>>();
         if conn.get_database_backend() == DbBackend::Postgres {

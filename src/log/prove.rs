@@ -35,33 +35,43 @@ pub async fn tile(conn: &impl ConnectionTrait, tile: Tile) -> Result<Vec<Hash>, 
 
 /// That the leaf at `index` stands in the tree of `size` leaves.
 pub async fn inclusion(conn: &impl ConnectionTrait, index: u64, size: u64) -> Result<Vec<Hash>, Error> {
-    filled(&Plan::inclusion(index, size).map_err(Error::internal)?, size, conn, None).await
+    filled(&Plan::inclusion(index, size).map_err(Error::internal)?, size, conn).await
 }
 
 /// That the tree of `new` leaves continues the one of `old`.
 pub async fn consistency(conn: &impl ConnectionTrait, old: u64, new: u64) -> Result<Vec<Hash>, Error> {
-    filled(&Plan::consistency(old, new).map_err(Error::internal)?, new, conn, None).await
+    filled(&Plan::consistency(old, new).map_err(Error::internal)?, new, conn).await
 }
 
 /// The roots of the perfect subtrees of the first `before` leaves, largest first, out of the tree of `size`.
 pub async fn left(conn: &impl ConnectionTrait, before: u64, size: u64) -> Result<Vec<Hash>, Error> {
-    filled(&Plan::frontier(before), size, conn, None).await
+    filled(&Plan::frontier(before), size, conn).await
 }
 
+async fn filled(plan: &Plan, size: u64, conn: &impl ConnectionTrait) -> Result<Vec<Hash>, Error> {
+    taken(plan, size, &fetch(plan, size, conn, None).await?)
+}
+
+/// Hashes of tiles, by level and index.
+type Fetched = BTreeMap<(u8, u64), Vec<Hash>>;
+
 /// Fetches each tile once.
-async fn filled(plan: &Plan, size: u64, conn: &impl ConnectionTrait, edge: Option<&Edge>) -> Result<Vec<Hash>, Error> {
+async fn fetch(plan: &Plan, size: u64, conn: &impl ConnectionTrait, edge: Option<&Edge>) -> Result<Fetched, Error> {
     let place = |node: NodeId| Tile::holding(node, size).ok_or(PlanError::Missing(node)).map_err(Error::internal);
-    let mut fetched: BTreeMap<(u8, u64), Vec<Hash>> = BTreeMap::new();
+    let mut fetched = Fetched::new();
     for node in plan.nodes() {
         let holding = place(node)?;
-        let key = (holding.level(), holding.index());
-        if let Entry::Vacant(place) = fetched.entry(key) {
+        if let Entry::Vacant(place) = fetched.entry((holding.level(), holding.index())) {
             place.insert(match edge {
                 Some(edge) => edge.tile(conn, holding).await?,
                 None => tile(conn, holding).await?,
             });
         }
     }
+    Ok(fetched)
+}
+
+fn taken(plan: &Plan, size: u64, fetched: &Fetched) -> Result<Vec<Hash>, Error> {
     let lookup = |node: NodeId| {
         let holding = Tile::holding(node, size)?;
         node_in_tile(node, fetched.get(&(holding.level(), holding.index()))?)
@@ -83,18 +93,32 @@ impl Edge {
         index: u64,
         signed: &Checkpoint,
     ) -> Result<Vec<Hash>, Error> {
-        let size = signed.size();
-        let plan = Plan::inclusion(index, size).map_err(Error::internal)?;
-        let path = filled(&plan, size, conn, Some(self)).await?;
-        let (bundle, place) = (index / u64::from(FULL_WIDTH), index % u64::from(FULL_WIDTH));
-        let tile = Tile::at_size(0, bundle, size).ok_or_else(|| Error::internal("no such leaf"))?;
-        let hashes = self.tile(conn, tile).await?;
-        let hash = usize::try_from(place).ok().and_then(|place| hashes.get(place));
-        if hash.is_some_and(|hash| verify_inclusion(hash, index, size, &path, signed.root()).is_ok()) {
+        if let Some(path) = self.verified(conn, index, signed).await? {
             return Ok(path);
         }
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        inclusion(conn, index, size).await
+        let anew = self.verified(conn, index, signed).await?;
+        anew.ok_or_else(|| Error::internal("the events that were signed are not those in the database"))
+    }
+
+    /// None if it does not lead to the root.
+    async fn verified(
+        &self,
+        conn: &impl ConnectionTrait,
+        index: u64,
+        signed: &Checkpoint,
+    ) -> Result<Option<Vec<Hash>>, Error> {
+        let size = signed.size();
+        let plan = Plan::inclusion(index, size).map_err(Error::internal)?;
+        let mut fetched = fetch(&plan, size, conn, Some(self)).await?;
+        let (bundle, place) = (index / u64::from(FULL_WIDTH), index % u64::from(FULL_WIDTH));
+        if let Entry::Vacant(vacant) = fetched.entry((0, bundle)) {
+            let tile = Tile::at_size(0, bundle, size).ok_or_else(|| Error::internal("no such leaf"))?;
+            vacant.insert(self.tile(conn, tile).await?);
+        }
+        let path = taken(&plan, size, &fetched)?;
+        let hash = usize::try_from(place).ok().and_then(|place| fetched.get(&(0, bundle))?.get(place));
+        Ok(hash.filter(|hash| verify_inclusion(hash, index, size, &path, signed.root()).is_ok()).map(|_| path.clone()))
     }
 
     async fn tile(&self, conn: &impl ConnectionTrait, wanted: Tile) -> Result<Vec<Hash>, Error> {

@@ -64,8 +64,9 @@ impl Kind {
             rows: |conn| rows::<R>(conn).boxed(),
             row: |conn, id| row::<R>(conn, id).boxed(),
             folded: |folded| {
-                let record = R::from_state(folded.state.clone(), folded.row.clone()).map_err(Error::internal)?;
-                as_json(&record)
+                // The cause would quote what it met, personal values as well.
+                let record = R::from_state(folded.state.clone(), folded.row.clone());
+                as_json(&record.map_err(|_| Error::internal("the events do not make a row of this version"))?)
             },
             entries: |conn, after| search::entries::<R>(conn, after).boxed(),
             erase: |tx, id| tx.erase::<R>(id).boxed(),
@@ -151,7 +152,7 @@ pub async fn check(
             units::store::derive(conn).await
         })
         .await?;
-    report.differences.extend(replay.withheld());
+    report.differences.extend(replay.commitments.withheld());
     let replayed = fresh.snapshot().await?;
     compare(snapshot.conn(), replayed.conn(), &mut report).await?;
     days(snapshot.conn(), replayed.conn(), &mut report.differences).await?;
@@ -190,11 +191,6 @@ impl Replay {
         Self { disclosed, folded: HashMap::new(), commitments: Commitments::default() }
     }
 
-    /// Personal values that are missing, and that no event took away.
-    pub(super) fn withheld(&self) -> Vec<String> {
-        self.commitments.withheld()
-    }
-
     async fn run(
         &mut self,
         conn: &DatabaseTransaction,
@@ -213,7 +209,9 @@ impl Replay {
     /// Leaves that were replayed before: what follows stands on them. What is wrong with them was told then.
     fn pass(&mut self, leaves: &[Leaf]) {
         for leaf in leaves {
-            let _ = self.fold(leaf, &mut Vec::new());
+            if let Ok((.., value)) = self.fold(leaf, &mut Vec::new()) {
+                self.commit(leaf.seq, &value);
+            }
         }
     }
 
@@ -225,6 +223,7 @@ impl Replay {
         differences: &mut Vec<String>,
     ) -> Result<(), String> {
         let (kind, row, text, value) = self.fold(leaf, differences)?;
+        differences.extend(self.commit(leaf.seq, &value));
         let written = (kind.write)(conn, &row, text).await;
         written.map_err(|error| format!("{}/{} cannot be replayed: {error}", kind.stream, row.row.id))?;
         if canonical(&value).is_ok_and(|bytes| bytes == text) {
@@ -232,6 +231,14 @@ impl Replay {
         } else {
             Err("the leaf is not canonical".into())
         }
+    }
+
+    /// What a leaf says of personal values; an erasure speaks of those of another record.
+    fn commit(&mut self, position: i64, leaf: &Value) -> Vec<String> {
+        let event: Option<Uuid> = leaf["id"].as_str().and_then(|id| id.parse().ok());
+        let disclosed = &self.disclosed;
+        let is_disclosed = |path: &str| event.is_some_and(|event| disclosed.contains_key(&(event, path.to_owned())));
+        self.commitments.read(position, leaf, is_disclosed)
     }
 
     /// What a leaf makes of its record: the row, personal values included; with the leaf as it was read.
@@ -247,10 +254,6 @@ impl Replay {
         let kind = kind.ok_or_else(|| format!("unknown kind of record {name}"))?;
         let folded = self.folded.entry(id).or_default();
         folded.apply(leaf.seq, text).map_err(|error| error.to_string())?;
-        let event: Option<Uuid> = value["id"].as_str().and_then(|id| id.parse().ok());
-        let disclosed = &self.disclosed;
-        let is_disclosed = |path: &str| event.is_some_and(|event| disclosed.contains_key(&(event, path.to_owned())));
-        differences.extend(self.commitments.read(leaf.seq, &value, is_disclosed));
         let row = self.with_personal_values(id, &value, differences);
         Ok((kind, row, text, value))
     }

@@ -1,11 +1,9 @@
 //! One record's row against what its events say: the sampler's part of what [`rebuild`](super::rebuild) does of all.
 
 use sea_orm::DatabaseTransaction;
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::fold::Folded;
-use super::rebuild::{Kind, Replay, differing};
+use super::rebuild::{Replay, differing};
 use super::store;
 use crate::db::Keyed;
 use crate::error::Error;
@@ -13,7 +11,8 @@ use crate::error::Error;
 const CHUNK: u64 = 500;
 
 /// Where a record's row is not what its events say, a line each, without a personal value. Nothing if it has changed since
-/// its last sealed event: what it says then is not in the log yet.
+/// its last sealed event: what it says then is not in the log yet. What became of missing personal values only all records
+/// together tell.
 pub async fn differences(conn: &Keyed<DatabaseTransaction>, record: Uuid) -> Result<Vec<String>, Error> {
     let disclosed = store::disclosures_of(conn, record).await?;
     let disclosed = disclosed.into_iter().map(|row| ((row.event_id, row.path.clone()), row.disclosure())).collect();
@@ -36,22 +35,11 @@ pub async fn differences(conn: &Keyed<DatabaseTransaction>, record: Uuid) -> Res
     if row.as_ref().is_some_and(|row| row["$version"].as_i64() > Some(folded.row.version)) {
         return Ok(Vec::new());
     }
-    differences.extend(replay.withheld());
-    compare(kind, record, row, &folded, &mut differences)?;
-    Ok(differences)
-}
-
-fn compare(
-    kind: &Kind,
-    record: Uuid,
-    row: Option<Value>,
-    folded: &Folded,
-    differences: &mut Vec<String>,
-) -> Result<(), Error> {
     let name = format!("{}/{record}", kind.stream);
-    match row {
-        Some(row) => differing(&name, &row, &(kind.folded)(folded)?, differences),
-        None => differences.push(format!("{name}: in the log, not in the table")),
+    match (row, (kind.folded)(&folded)) {
+        (Some(row), Ok(said)) => differing(&name, &row, &said, &mut differences),
+        (Some(_), Err(error)) => differences.push(format!("{name}: {error}")),
+        (None, _) => differences.push(format!("{name}: in the log, not in the table")),
     }
-    Ok(())
+    Ok(differences)
 }

@@ -223,8 +223,8 @@ impl Signer {
         self.keys.note(&manifest.to_string())
     }
 
-    /// A checkpoint of at least `size` events that is enough by the policy: of the last second, or the newest. Where the policy asks for witnesses,
-    /// it waits for them a while; 503 if they are not there.
+    /// A checkpoint of at least `size` events that is enough by the policy: of the last second, or the newest. Where the
+    /// policy asks for witnesses, it waits for them a while; 503 if they are not there.
     pub async fn enough(&self, size: u64) -> Result<Signed, Error> {
         let mut news = self.news();
         let waited = tokio::time::timeout(PATIENCE, async {

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
+use serde_json::json;
 use thidua::auth::Role;
 use thidua::commands::grant::console;
 use thidua::db::{Db, Outcome, WriteTx};
@@ -97,9 +98,15 @@ async fn found(world: &World) -> Vec<String> {
 both_engines! {
     async fn the_sampler_meets_a_row_that_was_edited_and_the_service_goes_on(world: World) {
         write(world, 3).await;
+        let administrator = world.person(Role::Administrator, None).await;
+        let revocation = json!({ "sid": "phien-1", "reason": "Máy bị mất" });
+        let revoked = administrator.create("/v1/revocations", &revocation).await.is(201);
+        let erasure = json!({ "subject": { "type": "revocation", "id": revoked.id() }, "legal_basis": "purpose_ended" });
+        administrator.create("/v1/erasures", &erasure).await.is(201);
+        write(world, 3).await;
         let signer = world.shared.signer.as_ref().unwrap();
         let mut sampler = Sampler::new(signer);
-        for _ in 0..100 {
+        for _ in 0..200 {
             sampler.look().await.unwrap();
         }
         assert_eq!(signer.counts().differing(), 0, "every kind of record that the world begins with");

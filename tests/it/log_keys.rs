@@ -97,6 +97,7 @@ both_engines! {
 
     async fn for_a_while_both_sign_and_then_the_new_one_alone(world: World) {
         rotate(&world.db, &console(), log_key(), &new_key(), anchor(world)).await.unwrap();
+        world.db.settle().await.unwrap();
         let before = world.shared.signer.as_ref().unwrap().covering(1).await.unwrap();
         assert!(signed_by(&before.note, &log_key()) && !signed_by(&before.note, &new_key()));
         let both = started(world, vec![new_key(), log_key()]).await;

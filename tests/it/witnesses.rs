@@ -20,8 +20,10 @@ use thidua::log::witnesses::keep_witnessed;
 
 use crate::both_engines;
 use crate::support::http::send;
+use crate::support::program::Program;
+use crate::support::watch::{LONGEST, watch};
 use crate::support::witness::{Manner, Witness};
-use crate::support::{Answer, Person, World, free_address, log_key};
+use crate::support::{Answer, Database, Engine, Person, World, free_address, log_key};
 
 /// A service whose policy names witnesses.
 struct Witnessed<'a> {
@@ -283,4 +285,61 @@ fn only_https_and_this_very_machine_are_asked() {
         let policy = policy(&format!("witness w {} {url}\n", witness.verifier()), "quorum none\n");
         assert_eq!(LogKeys::new(vec![log_key()], anchor(), Some(policy)).is_ok(), good, "{url}");
     }
+}
+
+/// `thidua serve` itself has the witnesses asked and looks at what was sealed; no other test starts it with either.
+async fn a_service_asks_its_witnesses_and_samples(engine: Engine) {
+    let Some(database) = Database::create(engine).await else { return };
+    watch(LONGEST);
+    let witness = Witness::new(1);
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Program::new(&database.url).await;
+    let policy = policy(&witness.line("w"), "quorum w\n");
+    for (name, file, text) in [
+        ("THIDUA_LOG_KEY_FILE", "log.key", log_key().to_skey().unwrap()),
+        ("THIDUA_LOG_POLICY_FILE", "policy", policy.clone()),
+        ("THIDUA_LOG_ANCHOR_FILE", "anchor", String::new()),
+    ] {
+        let path = directory.path().join(file);
+        if !text.is_empty() {
+            std::fs::write(&path, text).unwrap();
+        }
+        program.environment.push((name.to_owned(), path.display().to_string()));
+    }
+    let running = program.serve().await;
+    assert_eq!(program.get("/v1/log/policy").await.unwrap().is(200).text, policy);
+    let made = program.register("one", "Bản").await.unwrap().is(201);
+    let events = program.get(&format!("/v1/units/{}/events", made.id())).await.unwrap().is(200).json();
+    // It waits for the witness that the policy asks for.
+    let proof = program.get(&format!("/v1/events/{}/proof", events["items"][0]["id"].as_str().unwrap())).await;
+    proof.unwrap().is(200);
+    let counted = |metrics: &str, name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {metrics}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let mut checked = 0.0;
+    for _ in 0..100 {
+        let metrics = program.get("/metrics").await.unwrap().is(200).text;
+        assert!(counted(&metrics, "thidua_log_cosignatures_total{witness=") > 0.0, "{metrics}");
+        assert_eq!(counted(&metrics, "thidua_log_rows_differing_total"), 0.0);
+        checked = counted(&metrics, "thidua_log_events_checked_total");
+        if checked > 0.0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(checked > 0.0, "nothing was looked at again");
+    drop(running);
+    witness.end().await;
+    database.remove().await;
+}
+
+#[actix_web::test]
+async fn a_service_asks_its_witnesses_and_samples_on_sqlite() {
+    a_service_asks_its_witnesses_and_samples(Engine::Sqlite).await;
+}
+
+#[actix_web::test]
+async fn a_service_asks_its_witnesses_and_samples_on_postgres() {
+    a_service_asks_its_witnesses_and_samples(Engine::Postgres).await;
 }

@@ -19,7 +19,7 @@ use super::{Case, cases};
 use crate::both_engines;
 use crate::support::contract::{Contract, Documented, put};
 use crate::support::http::send;
-use crate::support::{AUDIENCE, Answer, ISSUER, Running, World, free_address, log_key};
+use crate::support::{AUDIENCE, Answer, ISSUER, Person, Running, World, free_address, log_key};
 
 /// Texts that are nobody's, and that therefore stand in events: names of places and of organisations, and what the issuer
 /// of tokens calls a session.
@@ -210,6 +210,18 @@ impl Trail<'_> {
         told
     }
 
+    /// Everything, in each format.
+    async fn exported(&self, auditor: &Person<'_>) -> String {
+        let mut exported = String::new();
+        for format in ["ndjson", "csv", "cloudevents"] {
+            let made = auditor.create("/v1/exports", &json!({ "format": format, "purpose": "audit" })).await.is(201);
+            let answer = auditor.get(&format!("/v1/exports/{}/content", made.id())).await.is(200);
+            assert!(answer.text.len() > 10_000, "{format}: {}", answer.text);
+            exported.push_str(&answer.text);
+        }
+        exported
+    }
+
     /// All that the service says to whoever is not concerned.
     async fn said(&self) -> Vec<(&'static str, String)> {
         let auditor = self.world.person(Role::Auditor, None).await;
@@ -222,7 +234,11 @@ impl Trail<'_> {
             after = last["position"].as_i64().unwrap();
             events.push_str(&page.text);
         }
+        let streamed = auditor.get(&format!("/v1/events/stream?limit={}", after + 1)).await.is(200).text;
         vec![
+            ("an export", self.exported(&auditor).await),
+            ("the stream of events", streamed),
+            ("a finding", auditor.get("/v1/findings?limit=200").await.is(200).text),
             ("a log line", self.watched.log()),
             ("a metric", metrics.text().await.unwrap()),
             ("an event", events),

@@ -96,6 +96,7 @@ pub async fn case(world: &World, id: &str) -> Option<Case> {
         }
         "stream_events" => audited("/v1/events/stream?limit=1"),
         "get_log_entries" => {
+            world.db.settle().await.unwrap();
             world.shared.signer.as_ref().unwrap().covering(1).await.unwrap();
             audited("/v1/log/tile/entries/000.p/1")
         }

@@ -33,6 +33,7 @@ async fn case(world: &World, operation: &Documented) -> Case {
         id => cases::case(world, id).await.unwrap_or_else(|| panic!("{id} has no case in every_operation/cases.rs")),
     };
     if PUBLIC.contains(&operation.id.as_str()) {
+        world.db.settle().await.unwrap();
         world.shared.signer.as_ref().unwrap().covering(3).await.unwrap();
     }
     if operation.id == "get_metrics" {

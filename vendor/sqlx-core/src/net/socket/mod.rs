@@ -181,8 +181,8 @@ impl<S: Socket + ?Sized> Socket for Box<S> {
     }
 }
 
-/// thidua: see ../../../../README.md. An idle connection whose other side says nothing any more ends after half a minute, and so does one that has sent what
-/// nobody acknowledged (only Linux has that limit).
+/// thidua: see ../../../../README.md. An idle connection whose other side says nothing any more ends after half a minute,
+/// and so does one that has sent what nobody acknowledged (only Linux has that limit).
 #[cfg(feature = "_rt-tokio")]
 fn notice_silence(socket: &socket2::SockRef<'_>) -> io::Result<()> {
     use std::time::Duration;
