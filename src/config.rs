@@ -225,7 +225,7 @@ pub struct LimitArgs {
     rate_per_caller: u32,
     /// Networks whose `X-Forwarded-For` is believed, e.g. `10.0.0.0/8,::1/128`.
     #[arg(long, env = "THIDUA_TRUSTED_PROXIES", value_delimiter = ',')]
-    trusted_proxies: Vec<ipnet::IpNet>,
+    trusted_proxies: Vec<String>,
     /// Origins of pages that may call from a browser, spelt exactly, e.g. `https://thidua.example.vn`.
     #[arg(long, env = "THIDUA_CORS_ORIGINS", value_delimiter = ',')]
     cors_origins: Vec<String>,
@@ -243,7 +243,8 @@ pub struct LimitArgs {
 impl LimitArgs {
     /// The limits; an origin that no browser would send is refused here, not silently never met.
     pub fn limits(&self) -> Result<Limits, Error> {
-        for origin in &self.cors_origins {
+        let origins = said(&self.cors_origins);
+        for origin in &origins {
             let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
             if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', '?', '#', ' '])) {
                 return Err(Error::internal(format!("THIDUA_CORS_ORIGINS: {origin} is no origin")));
@@ -252,11 +253,20 @@ impl LimitArgs {
         Ok(Limits {
             body: Duration::from_secs(self.body_timeout),
             request: Duration::from_secs(self.request_timeout),
-            proxies: self.trusted_proxies.clone(),
-            origins: self.cors_origins.clone(),
+            proxies: said(&self.trusted_proxies).iter().map(|text| network(text)).collect::<Result<_, _>>()?,
+            origins,
             rates: Rates::new(self.rate_per_address, self.rate_per_caller),
         })
     }
+}
+
+/// The items of a list; a variable that is set to nothing says nothing.
+fn said(items: &[String]) -> Vec<String> {
+    items.iter().map(|item| item.trim()).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn network(text: &str) -> Result<ipnet::IpNet, Error> {
+    text.parse().map_err(|_| Error::internal(format!("THIDUA_TRUSTED_PROXIES: {text} is no network, e.g. 10.0.0.0/8")))
 }
 
 /// How the log is signed. Without a key nobody outside can prove anything, and the start warns.

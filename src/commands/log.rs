@@ -82,15 +82,15 @@ async fn rebuild_check(database: &DatabaseArgs) -> Result<ExitCode, Error> {
     for difference in &report.differences {
         super::say(difference)?;
     }
-    for event in &report.set_aside {
-        super::say(event)?;
+    for remark in &report.remarks {
+        super::say(remark)?;
     }
-    let set_aside = match report.set_aside.len() {
+    let remarks = match report.remarks.len() {
         0 => String::new(),
-        events => format!(", {events} events set aside"),
+        remarks => format!(", {remarks} remarks"),
     };
     let (events, records, differences) = (report.events, report.records, report.differences.len());
-    super::say(format_args!("{events} events, {records} records, {differences} differences{set_aside}"))?;
+    super::say(format_args!("{events} events, {records} records, {differences} differences{remarks}"))?;
     Ok(if report.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -61,7 +61,7 @@ pub async fn check(args: CheckArgs) -> Result<ExitCode, Error> {
     let report = super::log::replayed(&live, args.state.as_deref()).await;
     live.close().await;
     let report = report?;
-    for finding in state.findings.iter().chain(&report.differences).chain(&report.set_aside) {
+    for finding in state.findings.iter().chain(&report.differences).chain(&report.remarks) {
         super::say(finding)?;
     }
     if state.untold > 0 {

@@ -19,6 +19,8 @@ use crate::log::{sampler, witnesses};
 
 /// How long the first lines of a request may take to arrive.
 const HEAD: Duration = Duration::from_secs(5);
+/// How often it is looked whether records can still be found by their names.
+const FINDABLE: Duration = Duration::from_secs(2);
 
 /// Where to listen and whom to believe.
 #[derive(Args)]
@@ -41,6 +43,7 @@ pub struct ServeArgs {
 
 /// Serves until SIGTERM or SIGINT; what is in flight is finished first.
 pub async fn run(args: ServeArgs) -> Result<ExitCode, Error> {
+    let limits = args.limits.limits()?;
     let verifier = args.tokens.verifier().await?;
     let log_keys = args.log_key.keys()?;
     let urls = args.database.urls()?;
@@ -52,7 +55,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Error> {
     if !Db::is_embedded(&urls.app) {
         tell_of_rights(&db, &urls).await?;
     }
-    let shared = Shared::new(db.clone(), verifier, args.limits.limits()?, None).await?;
+    let shared = Shared::new(db.clone(), verifier, limits, None).await?;
     let shared = match log_keys {
         Some(keys) => shared.signed_by(begun(Signer::new(db, keys)).await?),
         None => {
@@ -134,6 +137,7 @@ pub async fn listen(
     db.start_clean().await;
     db.start_sealer();
     let housekeeping = tokio::spawn(forget(shared.clone()));
+    let finding = actix_web::rt::spawn(keep_findable(shared.db.clone()));
     let signing = tokio::spawn(keep_signing(shared.signer.clone()));
     let ending = tokio::spawn(end_followers(shared.clone()));
     let keeping = tokio::spawn(shared.verifier.keys.clone().keep());
@@ -155,6 +159,7 @@ pub async fn listen(
     housekeeping.abort();
     keeping.abort();
     ending.abort();
+    finding.abort();
     signing.abort();
     db.close().await;
     Ok(ExitCode::SUCCESS)
@@ -164,6 +169,16 @@ pub async fn listen(
 async fn end_followers(shared: App) {
     super::told_to_end().await;
     shared.news.stop();
+}
+
+/// Whoever searches before it is done is told to come back.
+async fn keep_findable(db: Db) {
+    loop {
+        if let Err(error) = db.find_again().await {
+            tracing::warn!(%error, "what records are found by was not looked at; trying again");
+        }
+        tokio::time::sleep(FINDABLE).await;
+    }
 }
 
 async fn keep_signing(signer: Option<Arc<Signer>>) {

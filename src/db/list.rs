@@ -10,8 +10,8 @@ use sea_orm::{
 use super::conn::{self, Conn};
 use super::constraint::translate;
 use super::record::Record;
-use super::search;
-use crate::error::Error;
+use super::{search, unlogged};
+use crate::error::{Code, Error};
 use crate::http::page::{Found, Key, Place, Slice};
 
 /// A list of records that is being narrowed; what is `None` narrows nothing.
@@ -80,6 +80,7 @@ impl<E: EntityTrait<Model: Record>> List<E> {
     /// The page of those whose names have the words, ordered by name.
     async fn named(self, conn: &impl Conn, id: impl ColumnTrait, slice: &Slice) -> Result<Found<E::Model>, Error> {
         let stream = E::default().table_name().to_owned();
+        let filling = unlogged::filling(conn).await?;
         let plan = search::Plan::of(conn, &stream, &slice.words).await?;
         let place = || [search::entry_column("sort_key"), search::entry_column("record_id")];
         let mut select = self.0;
@@ -104,6 +105,9 @@ impl<E: EntityTrait<Model: Record>> List<E> {
             query.order_by_expr(column, order.clone());
         }
         let rows = select.limit(slice.limit + 1).into_model::<Named<E::Model>>().all(conn).await.map_err(translate)?;
+        if unlogged::filling(conn).await? != filling {
+            return Err(Code::Busy.into());
+        }
         let (rows, more) = cut(rows, slice)?;
         let end = |row: Option<&Named<E::Model>>| row.map(|row| row.sort_key.clone()).unwrap_or_default();
         let ends = Some([end(rows.first()), end(rows.last())]);

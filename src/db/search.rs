@@ -9,11 +9,12 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::conn::Keyed;
+use super::conn::{Conn, Keyed};
 use super::constraint::{placeholders, translate};
 use super::field::Field;
 use super::held::Write;
 use super::record::Record;
+use super::unlogged;
 use crate::error::Error;
 use crate::rooms;
 use crate::text::{after_prefix, sort_key, words};
@@ -21,6 +22,9 @@ use crate::text::{after_prefix, sort_key, words};
 /// The version of what is stored. Whoever changes folding, words or order (a newer collation library does) counts it up,
 /// and the next `migrate` computes the tables anew; a test compares what is computed with what this version said.
 const VERSION: i64 = 1;
+
+/// Whoever touches both begins with the first: whoever fills them ([`unlogged`]) then knows what it waits for.
+const TABLES: [&str; 2] = ["search_entry", "search_word"];
 
 /// Rows that are read or written at once.
 const CHUNK: usize = 500;
@@ -83,8 +87,23 @@ pub(super) fn moves<R: Record>(old: &R, new: &R) -> Result<bool, Error> {
 /// Takes a record out of both tables.
 pub(super) async fn forget(conn: &impl ConnectionTrait, record: Uuid) -> Result<(), Error> {
     let place = placeholders(conn.get_database_backend(), 1, 1);
-    for table in ["search_word", "search_entry"] {
+    for table in TABLES {
         run(conn, format!("DELETE FROM {table} WHERE record_id = {place}"), [record.into()]).await?;
+    }
+    Ok(())
+}
+
+/// Takes the records of one kind after the first up to the last out of both tables.
+pub(super) async fn forget_stretch(
+    conn: &impl ConnectionTrait,
+    stream: &str,
+    after: Uuid,
+    last: Uuid,
+) -> Result<(), Error> {
+    let [a, b, c] = [1, 2, 3].map(|n| placeholders(conn.get_database_backend(), n, 1));
+    for table in TABLES {
+        let sql = format!("DELETE FROM {table} WHERE stream_type = {a} AND record_id > {b} AND record_id <= {c}");
+        run(conn, sql, [stream.into(), after.into(), last.into()]).await?;
     }
     Ok(())
 }
@@ -109,7 +128,8 @@ pub(super) fn enter<R: Record>(backend: DbBackend, record: &R) -> Result<Vec<Wri
 const ENTRY_COLUMNS: &str = "(record_id, stream_type, sort_key)";
 const WORD_COLUMNS: &str = "(stream_type, word, record_id)";
 
-async fn write(conn: &DatabaseTransaction, stream: &str, entries: &[(Uuid, Entry)]) -> Result<(), Error> {
+/// Brings these records of one kind into both tables.
+pub(super) async fn write(conn: &DatabaseTransaction, stream: &str, entries: &[(Uuid, Entry)]) -> Result<(), Error> {
     let place = |(id, entry): &(Uuid, Entry)| [(*id).into(), stream.into(), entry.sort_key.clone().into()];
     insert(conn, &format!("search_entry {ENTRY_COLUMNS}"), entries.iter().map(place)).await?;
     let word = |id: Uuid, word: &String| [stream.into(), word.as_str().into(), id.into()];
@@ -161,14 +181,25 @@ pub(super) async fn is_stale(conn: &impl ConnectionTrait) -> Result<bool, Error>
     Ok(version(conn).await? != VERSION)
 }
 
-/// Computes both tables anew if they are of another version.
+/// Computes both tables anew if they are of another version. Unlogged ones are filled after the migration.
 pub(super) async fn renew(conn: &Keyed<DatabaseTransaction>) -> Result<(), Error> {
-    if !is_stale(conn).await? {
+    let stale = is_stale(conn).await?;
+    if unlogged::are_logged(conn).await? {
+        unlogged::take_out(conn).await?;
+    }
+    if !stale {
         return Ok(());
     }
-    for table in ["search_word", "search_entry"] {
+    for table in TABLES {
         run(conn, format!("DELETE FROM {table}"), []).await?;
     }
+    if !unlogged::applies(conn) {
+        fill(conn).await?;
+    }
+    run(conn, format!("UPDATE derived SET version = {VERSION} WHERE name = 'search'"), []).await
+}
+
+async fn fill(conn: &Keyed<DatabaseTransaction>) -> Result<(), Error> {
     for kind in rooms::kinds().filter(|kind| is_searched(kind.fields)) {
         let mut after = None;
         loop {
@@ -178,7 +209,12 @@ pub(super) async fn renew(conn: &Keyed<DatabaseTransaction>) -> Result<(), Error
             write(conn, kind.stream, &stretch).await?;
         }
     }
-    run(conn, format!("UPDATE derived SET version = {VERSION} WHERE name = 'search'"), []).await
+    Ok(())
+}
+
+/// True if what both tables say cannot be compared: they are being filled, or this is a server that follows another.
+pub async fn are_not_there(conn: &impl Conn) -> Result<bool, Error> {
+    Ok(unlogged::are_elsewhere(conn).await? || unlogged::are_lost(conn).await?)
 }
 
 #[derive(FromQueryResult)]
@@ -225,6 +261,8 @@ enum Way {
     FromWord,
     /// From a record to its words.
     FromRecord,
+    /// From the word to its records, all of them before anything else.
+    First,
 }
 
 /// How records are looked for that have every word.
@@ -243,20 +281,26 @@ const WEIGHED: usize = 5;
 
 impl Plan {
     /// PostgreSQL turns one way into the other as its statistics advise. SQLite has none and does as it is told: it
-    /// begins with the records of the rarest word, unless that is the only one and common; then a page is soon full.
-    pub(super) async fn of(conn: &impl ConnectionTrait, stream: &str, words: &[String]) -> Result<Self, Error> {
+    /// begins with the records of the rarest word, unless that is the only one and common; then a page is soon full. So
+    /// does PostgreSQL where there are keys, and so no statistics of words.
+    pub(super) async fn of(conn: &impl Conn, stream: &str, words: &[String]) -> Result<Self, Error> {
         let stream = stream.to_owned();
         let ways = |way| words.iter().map(|word| (word.clone(), way)).collect::<Vec<_>>();
-        if conn.get_database_backend() == DbBackend::Postgres {
+        let postgres = conn.get_database_backend() == DbBackend::Postgres;
+        if postgres && !unlogged::applies(conn) {
             return Ok(Self { stream, ways: ways(Way::FromWord), in_order: true });
         }
         let (rarest, hits) = rarest(conn, &stream, words).await?;
-        if words.len() == 1 && hits > COMMON {
-            return Ok(Self { stream, ways: ways(Way::FromRecord), in_order: true });
+        match (postgres, hits > COMMON) {
+            (true, true) => return Ok(Self { stream, ways: ways(Way::FromWord), in_order: true }),
+            (false, true) if words.len() == 1 => {
+                return Ok(Self { stream, ways: ways(Way::FromRecord), in_order: true });
+            }
+            _ => {}
         }
         let mut ways = ways(Way::FromRecord);
         for (_, way) in ways.iter_mut().filter(|(word, _)| *word == rarest) {
-            *way = Way::FromWord;
+            *way = if postgres { Way::First } else { Way::FromWord };
         }
         Ok(Self { stream, ways, in_order: false })
     }
@@ -276,6 +320,10 @@ impl Plan {
         let record = Expr::col((Alias::new("w"), Alias::new("record_id")));
         match way {
             Way::FromWord => entry_column("record_id").in_subquery(found.expr(record).to_owned()),
+            Way::First => {
+                let found = SimpleExpr::SubQuery(None, Box::new(found.expr(record).to_owned().into()));
+                Expr::cust_with_exprs("$1 = ANY (ARRAY $2)", [entry_column("record_id"), found])
+            }
             Way::FromRecord => {
                 // The limit keeps SQLite from turning it into a join, which it reads in another order.
                 found.expr(Expr::val(1)).and_where(record.eq(entry_column("record_id"))).limit(1);

@@ -101,7 +101,7 @@ both_engines! {
         assert_eq!(count(&raw, "audit_quarantine").await, i64::try_from(kinds).unwrap());
         assert_eq!(history(world, village).await, ["unit.registered"]);
         let report = rebuild_of(world).await;
-        assert_eq!((report.differences.len(), report.set_aside.len()), (0, kinds), "{report:?}");
+        assert_eq!((report.differences.len(), report.remarks.len()), (0, kinds), "{report:?}");
     }
 
     async fn an_event_that_a_row_stands_on_is_taken_by_the_log_alone(world: World) {
@@ -234,7 +234,7 @@ both_engines! {
         let [difference] = &report.differences[..] else { panic!("{report:?}") };
         assert!(difference.starts_with("position "), "{difference}");
         assert!(difference.ends_with(": the leaf is not canonical"), "{difference}");
-        assert!(report.set_aside[0].starts_with(&format!("event {}: set aside at ", superfluous.event)), "{report:?}");
+        assert!(report.remarks[0].starts_with(&format!("event {}: set aside at ", superfluous.event)), "{report:?}");
     }
 
     async fn a_false_hash_cannot_hide_a_change(world: World) {

@@ -14,6 +14,7 @@ use thidua::http::limits::{HEADERS, Limits, Rates, URI};
 use crate::both_engines;
 use crate::support::http::send;
 use crate::support::program::Program;
+use crate::support::watch::ended;
 use crate::support::{Database, Engine, Person, World};
 
 async fn get(base: &str, path: &str, headers: &[(&str, &str)]) -> Response {
@@ -267,6 +268,86 @@ both_engines! {
             assert_eq!(answer.header("server"), None);
         }
     }
+}
+
+/// What an operator says with variables is what counts; what is said empty is not said.
+#[actix_web::test]
+async fn limits_are_what_the_variables_say() {
+    let database = Database::create(Engine::Sqlite).await.unwrap();
+    let mut program = Program::new(&database.url).await;
+    let say = |program: &mut Program, said: &[(&str, &str)]| {
+        program.environment = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    };
+    let address = async |base: &str, forwarded: &str| {
+        let answer = get(base, "/v1/me", &[("x-forwarded-for", forwarded)]).await;
+        (answer.status().as_u16(), header(&answer, "ratelimit-policy").to_owned())
+    };
+    let page = "https://thidua.example.vn";
+    say(
+        &mut program,
+        &[
+            ("THIDUA_TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.0/8"),
+            ("THIDUA_CORS_ORIGINS", "https://front.example.vn,https://thidua.example.vn"),
+            ("THIDUA_RATE_PER_ADDRESS", "4"),
+            ("THIDUA_RATE_PER_CALLER", "2"),
+            ("THIDUA_BODY_TIMEOUT", "1"),
+        ],
+    );
+    let service = program.serve().await;
+    let base = program.base.clone();
+    let head = format!(
+        "POST /v1/grants HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nidempotency-key: k\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+        program.token()
+    );
+    let host = base.trim_start_matches("http://").to_owned();
+    let slow = actix_web::rt::task::spawn_blocking(move || trickle(&host, &head)).await.unwrap();
+    assert!(slow.starts_with("HTTP/1.1 408"), "a body that may take a second: {slow}");
+    let mine = program.get("/v1/me").await.unwrap().is(200);
+    assert!(mine.header("ratelimit-policy").unwrap().contains("\"caller\";q=2;w=60"), "{:?}", mine.headers);
+    program.get("/v1/me").await.unwrap().is(429);
+    for (forwarded, status) in [("198.51.100.1", 401), ("198.51.100.2", 401), ("198.51.100.3", 401)] {
+        assert_eq!(address(&base, forwarded).await.0, status, "each has a rate of its own: {forwarded}");
+    }
+    for status in [401, 401, 401, 429] {
+        assert_eq!(address(&base, "198.51.100.1").await, (status, "\"address\";q=4;w=60".to_owned()));
+    }
+    let listed = get(&base, "/v1/me", &[("origin", page), ("x-forwarded-for", "198.51.100.4")]).await;
+    assert_eq!(header(&listed, "access-control-allow-origin"), page);
+    drop(service);
+
+    say(&mut program, &[("THIDUA_TRUSTED_PROXIES", ""), ("THIDUA_CORS_ORIGINS", ""), ("THIDUA_RATE_PER_ADDRESS", "4")]);
+    let service = program.serve().await;
+    let statuses = [
+        address(&base, "198.51.100.1").await.0,
+        address(&base, "198.51.100.2").await.0,
+        address(&base, "198.51.100.3").await.0,
+        address(&base, "198.51.100.4").await.0,
+        address(&base, "198.51.100.5").await.0,
+    ];
+    assert_eq!(statuses, [401, 401, 401, 401, 429], "nobody's word on where it comes from is believed");
+    drop(service);
+
+    for (name, value) in [
+        ("THIDUA_TRUSTED_PROXIES", "10.0.0.0/8,gateway"),
+        ("THIDUA_CORS_ORIGINS", "https://thidua.example.vn/"),
+        ("THIDUA_CORS_ORIGINS", "*"),
+        ("THIDUA_RATE_PER_CALLER", "-1"),
+    ] {
+        let mut refused = program.serving();
+        let refused = refused.env(name, value).env("RUST_LOG", "error").stderr(std::process::Stdio::piped());
+        let mut refused = refused.spawn().unwrap();
+        let mut why = String::new();
+        let mut stderr = refused.stderr.take().unwrap();
+        let why = actix_web::rt::task::spawn_blocking(move || stderr.read_to_string(&mut why).map(|_| why));
+        let why = why.await.unwrap().unwrap();
+        assert!(!ended(&mut refused).success(), "{name}={value}");
+        assert!(
+            why.contains(&name.to_lowercase().replace("thidua_", "").replace('_', "-")) || why.contains(name),
+            "{why}"
+        );
+    }
+    database.remove().await;
 }
 
 /// True if there is an answer by then.

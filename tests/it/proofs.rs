@@ -2,10 +2,12 @@
 //! was signed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use thidua::auth::Role;
 use thidua::auth::keys::Keys;
+use thidua::clock::Stopwatch;
 use thidua::http::Shared;
 use thidua::http::limits::Limits;
 use thidua::log::anchor::Anchor;
@@ -135,6 +137,29 @@ both_engines! {
             assert_eq!(proven.index, event["position"].as_u64().unwrap());
             assert!(tlog_proof::verify(&answer.text, &leaf[1..], &policy).is_err());
         }
+    }
+
+    async fn with_nobody_waiting_the_log_is_signed_once_a_second(world: World) {
+        let administrator = world.person(Role::Administrator, None).await;
+        let kept = async || {
+            let raw = world.database.raw().await;
+            let kept = crate::subject_keys::number(&raw, "SELECT count(*) AS n FROM audit_checkpoint").await;
+            raw.close().await.unwrap();
+            kept
+        };
+        let signer = world.shared.signer.clone().unwrap();
+        let (before, began) = (kept().await, Stopwatch::start());
+        let signing = tokio::spawn(async move { signer.keep_signing().await });
+        let mut written = 0;
+        while began.elapsed() < Duration::from_millis(3500) {
+            write(&administrator, &format!("Bản {written}")).await.is(201);
+            written += 1;
+        }
+        let (signed, seconds) = (kept().await - before, began.elapsed().as_secs());
+        signing.abort();
+        // A write in transit may be slow; a checkpoint more than seconds have passed is one that nobody asked for.
+        assert!((1..=i64::try_from(seconds).unwrap() + 1).contains(&signed), "{signed} in {seconds} s, of {written} events");
+        assert!(written > signed + 2, "events came between two checkpoints: {written}");
     }
 
     async fn a_write_waits_for_its_proof_if_asked_to(world: World) {

@@ -295,17 +295,10 @@ async fn a_service_asks_its_witnesses_and_samples(engine: Engine) {
     let directory = tempfile::tempdir().unwrap();
     let mut program = Program::new(&database.url).await;
     let policy = policy(&witness.line("w"), "quorum w\n");
-    for (name, file, text) in [
-        ("THIDUA_LOG_KEY_FILE", "log.key", log_key().to_skey().unwrap()),
-        ("THIDUA_LOG_POLICY_FILE", "policy", policy.clone()),
-        ("THIDUA_LOG_ANCHOR_FILE", "anchor", String::new()),
-    ] {
-        let path = directory.path().join(file);
-        if !text.is_empty() {
-            std::fs::write(&path, text).unwrap();
-        }
-        program.environment.push((name.to_owned(), path.display().to_string()));
-    }
+    program.signs();
+    let place = directory.path().join("policy");
+    std::fs::write(&place, &policy).unwrap();
+    program.environment.push(("THIDUA_LOG_POLICY_FILE".to_owned(), place.display().to_string()));
     let running = program.serve().await;
     assert_eq!(program.get("/v1/log/policy").await.unwrap().is(200).text, policy);
     let made = program.register("one", "Bản").await.unwrap().is(201);

@@ -2,21 +2,29 @@
 //!
 //! Four cycles here; `THIDUA_CRASH_CYCLES=1000` for a long run.
 
+use std::cell::Cell;
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
+use actix_web::rt::task::spawn_blocking;
 use futures_util::future::{join, join_all};
 
 use super::load::Ledger;
 use super::sealing;
+use super::syscalls::{self, Target};
 use crate::support::program::Program;
 use crate::support::watch::{LONGEST, ended, watch};
-use crate::support::{Database, Engine, log_key, signer};
+use crate::support::{Database, Engine, Running, said, signer};
 
 const WRITERS: u32 = 8;
 /// Cycles of one database: each village costs more the more there are, since what is derived of units is derived of all.
 const TOGETHER: u32 = 100;
+
+/// Who kills the service in this cycle.
+trait Killer: AsyncFn(u32, &mut Running, &Database) {}
+
+impl<K: AsyncFn(u32, &mut Running, &Database)> Killer for K {}
 
 async fn killed(engine: Engine) {
     let cycles = std::env::var("THIDUA_CRASH_CYCLES").ok().and_then(|n| n.parse().ok()).unwrap_or(4_u32);
@@ -24,23 +32,21 @@ async fn killed(engine: Engine) {
     let mut first = 0;
     while first < cycles {
         let next = cycles.min(first + TOGETHER);
-        killed_in(engine, first..next).await;
+        let at_an_odd_moment = async |cycle: u32, service: &mut Running, _: &Database| {
+            tokio::time::sleep(Duration::from_micros(u64::from(cycle * 977 % 5_000))).await;
+            service.0.kill().unwrap();
+        };
+        killed_in(engine, first..next, at_an_odd_moment).await;
         println!("{engine:?}: {next} of {cycles} cycles, nothing lost, nothing doubled");
         first = next;
     }
 }
 
-async fn killed_in(engine: Engine, cycles: Range<u32>) {
+async fn killed_in(engine: Engine, cycles: Range<u32>, killer: impl Killer) {
     let Some(database) = Database::create(engine).await else { return };
     let mut program = Program::new(&database.url).await;
     // The log is signed all the while, and what was signed is remembered.
-    let directory = tempfile::tempdir().unwrap();
-    let [key, anchor] = ["key", "anchor"].map(|name| directory.path().join(name));
-    std::fs::write(&key, log_key().to_skey().unwrap()).unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-    for (name, file) in [("THIDUA_LOG_KEY_FILE", &key), ("THIDUA_LOG_ANCHOR_FILE", &anchor)] {
-        program.environment.push((name.into(), file.to_str().unwrap().into()));
-    }
+    let anchor = program.signs();
     let program = program;
     let ledger = Ledger::default();
     for cycle in cycles {
@@ -52,16 +58,15 @@ async fn killed_in(engine: Engine, cycles: Range<u32>) {
             async move { ledger.write(program, &format!("c{cycle}w{writer}"), || false).await }
         });
         let kill = async {
-            // Under load: only once writes are being acknowledged, and then at an odd moment. A machine that is too
-            // slow for that is seen below, and not waited for.
+            // Under load: only once writes are being acknowledged. A machine that is too slow for that is seen below, and
+            // not waited for.
             for _ in 0..4000 {
                 if ledger.acknowledged() >= enough {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tokio::time::sleep(Duration::from_micros(u64::from(cycle * 977 % 5_000))).await;
-            service.0.kill().unwrap();
+            killer(cycle, &mut service, &database).await;
         };
         join(join_all(writers), kill).await;
         ended(&mut service.0);
@@ -89,4 +94,29 @@ async fn killed_under_load_on_sqlite() {
 #[actix_web::test]
 async fn killed_under_load_on_postgres() {
     killed(Engine::Postgres).await;
+}
+
+/// The calls with which SQLite writes a commit, one after another: the process dies in the first, then in the second, and so
+/// on, more than a commit has. `THIDUA_FAILED_CALLS=60` goes through as many of each.
+#[actix_web::test]
+async fn killed_in_each_call_of_a_commit_on_sqlite() {
+    if !syscalls::strace_is_there() {
+        return;
+    }
+    let each = syscalls::each();
+    watch(LONGEST + 2 * each * Duration::from_secs(20));
+    let died = Cell::new(0);
+    let in_a_call = async |cycle: u32, service: &mut Running, database: &Database| {
+        let call = ["pwrite64", "fsync"][(cycle % 2) as usize];
+        let target = Target::database(Path::new(database.url.trim_start_matches("sqlite://")));
+        let (id, which) = (service.0.id(), cycle / 2 + 1);
+        let fails = move || syscalls::fails(id, &target, (call, "signal=SIGKILL"), which);
+        let failed = spawn_blocking(fails).await.unwrap();
+        died.set(died.get() + u32::from(failed));
+        // It may be dead already.
+        let _ = service.0.kill();
+    };
+    killed_in(Engine::Sqlite, 0..2 * each, in_a_call).await;
+    said(&format!("killed in a call of SQLite: {} of {}", died.get(), 2 * each));
+    assert!(died.get() >= each, "{} of {}", died.get(), 2 * each);
 }

@@ -112,7 +112,7 @@ impl Ledger {
         db.settle().await.unwrap();
         let report = rebuild::check(&db, &fresh, |_| Ok(())).await.unwrap();
         assert_eq!(report.differences, Vec::<String>::new());
-        assert_eq!(report.set_aside.len(), 0);
+        assert_eq!(report.remarks.len(), 0);
         // The administrator's account and grant, then one an effect.
         assert_eq!(i64::try_from(report.events).unwrap(), changes + beside + 2);
         fresh.close().await;

@@ -285,7 +285,7 @@ async fn flipped_in_the_inbox(flip: &str, named: bool) {
         is_sound(&world.db).await;
         let report = crate::log::rebuild_of(world).await;
         assert_eq!(!report.differences.is_empty(), named, "{flip}: {report:?}");
-        assert_eq!(report.set_aside.len(), 0, "a row stands on it: {report:?}");
+        assert_eq!(report.remarks.len(), 0, "a row stands on it: {report:?}");
     })
     .await;
 }

@@ -12,6 +12,7 @@ mod backups;
 mod behaviour;
 mod configured;
 mod interrupted;
+mod unlogged;
 
 /// Runs one body on SQLite and on PostgreSQL, with keys.
 macro_rules! sealed_worlds {

@@ -1,5 +1,6 @@
 //! `thidua` as a program of its own around any database, and an administrator who calls it.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use thidua::auth::sign::{Claims, SigningKey};
 use thidua::clock::now;
+use thidua::config::write_secret;
 
 use super::watch::ended;
-use super::{AUDIENCE, Answer, ISSUER, Running, free_address};
+use super::{AUDIENCE, Answer, ISSUER, Running, free_address, log_key};
 
 /// Who calls, in the issuer's words.
 pub const CALLER: &str = "caller";
@@ -53,10 +55,21 @@ impl Program {
         self.does(&["grant", "--issuer", ISSUER, "--subject", CALLER, "--role", "administrator"]);
     }
 
+    /// From now on the log is signed, and what was signed is remembered in this file.
+    pub fn signs(&mut self) -> PathBuf {
+        let [key, anchor] = ["log.key", "anchor"].map(|name| self.directory.path().join(name));
+        write_secret(&key, &log_key().to_skey().unwrap()).unwrap();
+        for (name, file) in [("THIDUA_LOG_KEY_FILE", &key), ("THIDUA_LOG_ANCHOR_FILE", &anchor)] {
+            self.environment.push((name.to_owned(), file.display().to_string()));
+        }
+        anchor
+    }
+
     /// The command that runs it with these words.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
         command.args(words).env("THIDUA_DATABASE_URL", &self.url).env("RUST_LOG", "error");
+        command.env("THIDUA_RATE_PER_CALLER", "0").env("THIDUA_RATE_PER_ADDRESS", "0");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
@@ -71,13 +84,18 @@ impl Program {
         assert!(self.succeeds(words), "thidua {}", words.join(" "));
     }
 
-    /// Starts the service, and waits until it is ready.
-    pub async fn serve(&self) -> Running {
+    /// The command that serves.
+    pub fn serving(&self) -> Command {
         let mut command = self.command(&["serve", "--listen", &self.listen]);
         command.env("THIDUA_JWKS_FILE", self.directory.path().join("jwks.json"));
         command.env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE);
-        command.env("THIDUA_RATE_PER_CALLER", "0").env("THIDUA_RATE_PER_ADDRESS", "0");
-        let running = Running(command.env("THIDUA_TOKEN_MAX_LIFETIME", "86400").spawn().unwrap());
+        command.env("THIDUA_TOKEN_MAX_LIFETIME", "86400");
+        command
+    }
+
+    /// Starts the service, and waits until it is ready.
+    pub async fn serve(&self) -> Running {
+        let running = Running(self.serving().spawn().unwrap());
         for _ in 0..400 {
             if self.client.get(format!("{}/readyz", self.base)).send().await.is_ok_and(|answer| answer.status() == 200)
             {
@@ -86,6 +104,11 @@ impl Program {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("the service did not become ready");
+    }
+
+    /// The caller's token.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// From now on the caller's token is of this time, in seconds.
