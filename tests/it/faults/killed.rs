@@ -108,7 +108,9 @@ async fn killed_in_each_call_of_a_commit_on_sqlite() {
     let died = Cell::new(0);
     let in_a_call = async |cycle: u32, service: &mut Running, database: &Database| {
         let call = ["pwrite64", "fsync"][(cycle % 2) as usize];
-        let target = Target::database(Path::new(database.url.trim_start_matches("sqlite://")));
+        let file = Path::new(database.url.trim_start_matches("sqlite://"));
+        // The sixth commit under strace takes a while.
+        let target = Target { patience: Duration::from_secs(4), ..Target::database(file) };
         let (id, which) = (service.0.id(), cycle / 2 + 1);
         let fails = move || syscalls::fails(id, &target, (call, "signal=SIGKILL"), which);
         let failed = spawn_blocking(fails).await.unwrap();

@@ -33,13 +33,11 @@ pub type Fault = (&'static str, &'static str);
 /// What the calls of SQLite answer when a disk is broken or full. Files are not opened or mapped anew while it runs. Locks
 /// are left out: one that cannot be released stays in SQLite's own books until every connection of the process is closed,
 /// and only a restart does that.
-const FAULTS: &[Fault] = &[
-    ("pwrite64", "error=EIO"),
-    ("pwrite64", "error=ENOSPC"),
-    ("fsync", "error=EIO"),
-    ("pread64", "error=EIO"),
-    ("ftruncate", "error=EIO"),
-];
+const FAULTS: &[Fault] =
+    &[("pwrite64", "error=EIO"), ("pwrite64", "error=ENOSPC"), ("fsync", "error=EIO"), ("pread64", "error=EIO")];
+
+/// With this call the WAL is cut off after an erasure, by a thread of its own each time.
+const CUT: Fault = ("ftruncate", "error=EIO");
 
 /// What the calls answer with which is remembered what was signed last.
 const ANCHOR_FAULTS: &[Fault] = &[
@@ -56,7 +54,7 @@ const ANCHOR_FAULTS: &[Fault] = &[
 #[derive(Clone)]
 pub struct Target {
     files: Vec<PathBuf>,
-    patience: Duration,
+    pub patience: Duration,
 }
 
 impl Target {
@@ -107,7 +105,8 @@ pub fn fails(service: u32, target: &Target, (call, fault): Fault, which: u32) ->
         }
     });
     let failed = hear.recv_timeout(target.patience).is_ok();
-    signal(&strace, "INT");
+    // One that holds on to a process which is gone may wait for it for ever.
+    signal(&strace, if failed && fault.starts_with("signal") { "KILL" } else { "INT" });
     ended(&mut strace);
     listening.join().unwrap();
     failed
@@ -144,15 +143,19 @@ async fn each_system_call_fails_once_on_sqlite() {
         async move { ledger.write(program, &format!("w{writer}"), || over.get()).await }
     });
     let (calls, anchor) = (Target::database(&file), Target::anchor(&anchor));
+    let cuts = Target { patience: anchor.patience, ..calls.clone() };
     let faults = async {
         let mut failed = Vec::new();
-        let of_calls = FAULTS.iter().map(|fault| (&calls, fault, each));
-        for (target, fault, each) in of_calls.chain(ANCHOR_FAULTS.iter().map(|fault| (&anchor, fault, 2))) {
-            let mut times = 0;
-            for which in 1..=each {
+        let of_calls = FAULTS.iter().map(|fault| (&calls, fault, (1..=each).collect()));
+        let of_cuts = (&cuts, &CUT, vec![1; 2]);
+        let of_anchor = ANCHOR_FAULTS.iter().map(|fault| (&anchor, fault, vec![1, 2]));
+        let all: Vec<(_, _, Vec<u32>)> = of_calls.chain([of_cuts]).chain(of_anchor).collect();
+        for (target, fault, calls) in all {
+            let (mut times, each) = (0, calls.len());
+            for which in calls {
                 ledger.grows(4).await;
                 let (service, target) = (service.0.id(), target.clone());
-                times += u32::from(spawn_blocking(move || fails(service, &target, *fault, which)).await.unwrap());
+                times += usize::from(spawn_blocking(move || fails(service, &target, *fault, which)).await.unwrap());
             }
             failed.push((fault, times, each));
         }
