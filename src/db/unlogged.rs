@@ -79,10 +79,9 @@ impl Progress {
     }
 
     async fn write(self, conn: &impl ConnectionTrait) -> Result<(), Error> {
-        let sql = format!(
-            "INSERT INTO search_entry VALUES ('{HERE}', $1, $2) ON CONFLICT (record_id) DO UPDATE \
-             SET stream_type = excluded.stream_type, sort_key = excluded.sort_key"
-        );
+        // Who serves may not update here.
+        run(conn, &format!("DELETE FROM search_entry WHERE record_id = '{HERE}'")).await?;
+        let sql = format!("INSERT INTO search_entry VALUES ('{HERE}', $1, $2)");
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [self.kind.into(), self.key.into()]);
         conn.execute_raw(statement).await.map(drop).map_err(translate)
     }

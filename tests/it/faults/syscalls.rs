@@ -53,7 +53,7 @@ const ANCHOR_FAULTS: &[Fault] = &[
 /// What is made to fail: calls on these files, that come within this time.
 #[derive(Clone)]
 pub struct Target {
-    files: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
     pub patience: Duration,
 }
 

@@ -96,7 +96,7 @@ impl Database {
             execute(&raw, &format!("CREATE ROLE {role} LOGIN PASSWORD 'test'")).await;
         }
         raw.close().await.unwrap();
-        let db = Db::connect(&self.url).await.unwrap();
+        let db = Db::connect(Urls { keys: self.urls().keys, ..Urls::from(&self.url) }).await.unwrap();
         db.migrate_for(&roles).await.unwrap();
         db.close().await;
         self.roles = Some(roles);
