@@ -80,6 +80,8 @@ def under_fire(engine, about, role, failed):
     command = [HERE / ".venv/bin/st", "--no-color", "--config-file", HERE / "schemathesis.toml", "run"]
     command += [HERE / "../openapi/openapi.json", "--url", about["base_url"], "--header", f"Authorization: Bearer {token}"]
     command += ["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--seed", SEED]
+    # No request may take longer than the service allows itself.
+    command += ["--max-response-time", "30"]
     command += ["--max-examples", EXAMPLES, "--continue-on-failure", "--warnings", "off", "--generation-database", "none"]
     command += ["--max-time", SECONDS] if SECONDS else []
     environment = {**os.environ, "FIRE_URL": about["base_url"], "FIRE_TOKEN": token, "PYTHONPATH": str(HERE)}

@@ -62,8 +62,14 @@ async fn pass(
     let limits = exchange.app.clone();
     let limits = limits.as_ref().map(|app| &app.limits);
     request.extensions_mut().insert(TraceId(exchange.trace_id.clone()));
+    // One time for both: who calls is asked of the database as well.
+    let (deadline, began) = (limits.map_or(Duration::MAX, |limits| limits.request), Stopwatch::start());
     let admitted = match exchange.admit_address(&request) {
-        Ok(()) => AssertUnwindSafe(admit(&request, surface.as_deref(), served)).catch_unwind().await,
+        Ok(()) => {
+            let admitted = AssertUnwindSafe(admit(&request, surface.as_deref(), served)).catch_unwind();
+            let admitted = tokio::time::timeout(deadline, admitted).await;
+            admitted.unwrap_or_else(|_| Ok(Err(Code::Busy.into())))
+        }
         Err(error) => Ok(Err(error)),
     };
     let admitted = admitted.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
@@ -77,8 +83,7 @@ async fn pass(
         request.head_mut().method = Method::GET;
     }
     let handled = AssertUnwindSafe(next.call(request)).catch_unwind();
-    let deadline = limits.map_or(Duration::MAX, |limits| limits.request);
-    let Ok(handled) = tokio::time::timeout(deadline, handled).await else {
+    let Ok(handled) = tokio::time::timeout(deadline.saturating_sub(began.elapsed()), handled).await else {
         return Err(exchange.answer_without_request(&Error::new(Code::Busy)));
     };
     match handled {

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::cluster::Cluster;
-use crate::support::free_address;
 use crate::support::page::{Bound, Example, compare, examples, run, tools_are_there};
 use crate::support::program::{Program, village};
 use crate::support::watch::{LONGEST, watch};
+use crate::support::{AUDIENCE, ISSUER, free_address};
 
 fn blocks(kind: &str) -> Vec<Example> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
@@ -76,12 +76,17 @@ fn every_procedure_for_an_embedded_database_is_what_happens() {
     assert!(blocks.len() > 20, "the page has its blocks");
     let stop = Example { kind: String::new(), command: "kill $server; wait $server".into(), output: String::new() };
     blocks.push(stop);
-    let (over, written, at_backup) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+    let (over, written) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (at_backup, after_backup) = (AtomicUsize::new(usize::MAX), AtomicUsize::new(0));
     let backup = blocks.iter().position(|block| block.command.starts_with("thidua backup")).unwrap();
     // The copy is made while writes are being acknowledged.
-    let mark = directory.join("written");
-    blocks[backup].command =
-        format!("until [ -e {} ]; do sleep 0.05; done; {}", mark.display(), blocks[backup].command);
+    let (mark, copied) = (directory.join("written"), directory.join("copied"));
+    blocks[backup].command = format!(
+        "until [ -e {} ]; do sleep 0.05; done; {}; touch {}",
+        mark.display(),
+        blocks[backup].command,
+        copied.display()
+    );
     std::thread::scope(|scope| {
         scope.spawn(|| write(directory, &listen, &over, &written));
         scope.spawn(|| {
@@ -90,6 +95,10 @@ fn every_procedure_for_an_embedded_database_is_what_happens() {
             }
             at_backup.store(written.load(Ordering::SeqCst), Ordering::SeqCst);
             std::fs::write(&mark, "").unwrap();
+            while over.load(Ordering::SeqCst) == 0 && !copied.exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            after_backup.store(written.load(Ordering::SeqCst), Ordering::SeqCst);
         });
         let mut shell = Command::new("bash");
         shell.current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -100,7 +109,8 @@ fn every_procedure_for_an_embedded_database_is_what_happens() {
             std::panic::resume_unwind(panic);
         }
     });
-    assert!(written.load(Ordering::SeqCst) > at_backup.load(Ordering::SeqCst), "there was a load during the backup");
+    let [before, after] = [&at_backup, &after_backup].map(|written| written.load(Ordering::SeqCst));
+    assert!(after > before, "there was a load during the backup: {before}, then {after}");
 }
 
 #[actix_web::test]
@@ -118,7 +128,10 @@ async fn every_procedure_for_postgresql_is_what_happens() {
     let mut shell = cluster.shell();
     shell.env("PATH", format!("{}:{}", thidua.parent().unwrap().display(), path(cluster.programs())));
     shell.env("ADMIN_URL", cluster.url("postgres")).env("OWNER_URL", cluster.url("thidua"));
-    shell.env("RESTORED_PORT", port).env("RUST_LOG", "error");
+    shell.env("RESTORED_PORT", port).env("RESTORED_LISTEN", free_address()).env("RUST_LOG", "error");
+    let jwks = backups.join("jwks.json");
+    std::fs::write(&jwks, thidua::auth::sign::SigningKey::generate().unwrap().jwks).unwrap();
+    shell.env("THIDUA_ISSUER", ISSUER).env("THIDUA_AUDIENCE", AUDIENCE).env("THIDUA_JWKS_FILE", jwks);
     let here = [("/var/backups", backups.display().to_string())];
     let over = AtomicUsize::new(0);
     let load = async {
