@@ -163,7 +163,9 @@ both_engines! {
         if world.database.engine == Engine::Postgres {
             // So it is with what is asked first: who calls, and what for. SQLite's readers wait for nobody.
             raw.execute_unprepared("BEGIN; LOCK TABLE role_grant, account IN ACCESS EXCLUSIVE MODE").await.unwrap();
-            let me = get(&base, "/v1/me", &[("authorization", &bearer(&administrator))]);
+            let token = bearer(&administrator);
+            let headers = [("authorization", token.as_str())];
+            let me = get(&base, "/v1/me", &headers);
             let late = tokio::time::timeout(Duration::from_secs(20), me).await.unwrap();
             assert_eq!((late.status().as_u16(), header(&late, "retry-after")), (503, "2"));
             raw.execute_unprepared("ROLLBACK").await.unwrap();
