@@ -237,7 +237,7 @@ impl SubjectKeys {
     }
 
     /// Makes the table; several processes may do so at once.
-    async fn create(&self) -> Result<(), DbErr> {
+    pub(super) async fn create(&self) -> Result<(), DbErr> {
         let tx = self.0.conn.begin().await?;
         if tx.get_database_backend() == DbBackend::Postgres {
             tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({})", postgres::MIGRATION_LOCK)).await?;

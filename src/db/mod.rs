@@ -397,12 +397,20 @@ impl Db {
         Ok(run)
     }
 
-    /// Before anything is changed: another key database than the one that values are sealed with is no mistake to migrate with.
+    /// Before anything is changed: the key database is the one that values are sealed with, or can be.
     async fn keys_are_the_right_ones(&self) -> Result<(), Error> {
         use migration::SchemaManager;
         let reader = self.reader();
         let begun = SchemaManager::new(&**reader.conn()).has_table("derived").await.map_err(constraint::translate)?;
-        if begun { self.keys_are_there().await.map(drop) } else { Ok(()) }
+        if !begun {
+            return Ok(());
+        }
+        self.keys_are_there().await?;
+        // Whoever may not make it shall know before anything is taken out for its sake.
+        match &self.keys {
+            Some(keys) => keys.create().await.map_err(constraint::translate),
+            None => Ok(()),
+        }
     }
 
     /// What was migrated is migrated; what is left to fill, whoever serves fills.
@@ -433,7 +441,7 @@ impl Db {
             if !self.keys_are_there().await? {
                 names.push("subject_keys".to_owned());
             }
-            if search::is_stale(conn).await? || unlogged::are_logged(conn).await? {
+            if search::is_stale(conn).await? || unlogged::are_otherwise(conn).await? {
                 names.push("search".to_owned());
             }
         }

@@ -183,17 +183,19 @@ pub(super) async fn is_stale(conn: &impl ConnectionTrait) -> Result<bool, Error>
 
 /// Computes both tables anew if they are of another version. Unlogged ones are filled after the migration.
 pub(super) async fn renew(conn: &Keyed<DatabaseTransaction>) -> Result<(), Error> {
-    let stale = is_stale(conn).await?;
-    if unlogged::are_logged(conn).await? {
-        unlogged::take_out(conn).await?;
+    let (applies, otherwise) = (unlogged::applies(conn), unlogged::are_otherwise(conn).await?);
+    match (applies, otherwise) {
+        (true, true) => unlogged::take_out(conn).await?,
+        (false, true) => unlogged::take_back(conn).await?,
+        _ => {}
     }
-    if !stale {
+    if !is_stale(conn).await? && (applies || !otherwise) {
         return Ok(());
     }
     for table in TABLES {
         run(conn, format!("DELETE FROM {table}"), []).await?;
     }
-    if !unlogged::applies(conn) {
+    if !applies {
         fill(conn).await?;
     }
     run(conn, format!("UPDATE derived SET version = {VERSION} WHERE name = 'search'"), []).await

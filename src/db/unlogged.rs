@@ -20,15 +20,16 @@ use crate::log::rebuild::Kind;
 use crate::rooms;
 
 /// The entry that says how far they are filled: up to which record of which kind. Of no kind: everything is there, and its
-/// key is that of this filling.
+/// key is that of this filling, with the kinds that are.
 const HERE: Uuid = Uuid::nil();
 
 /// What the server would keep statistics of: the columns that say what a name says.
 const TELLING: [(&str, &str, &str); 2] =
     [("search_entry", "sort_key", "bytea"), ("search_word", "word", "text COLLATE \"C\"")];
 
-/// Whoever fills waits so long for those who write; they would all wait behind.
-const PATIENCE: &str = "SET LOCAL lock_timeout = '500ms'";
+/// Whoever fills waits so long for those who write; they would all wait behind. Longer than the server's `deadlock_timeout`:
+/// only then it sends an autovacuum away that is in the way.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '1500ms'";
 
 /// True where the tables are to be unlogged.
 pub(super) fn applies(conn: &impl Conn) -> bool {
@@ -43,11 +44,17 @@ async fn run(conn: &impl ConnectionTrait, sql: &str) -> Result<(), Error> {
     conn.execute_unprepared(sql).await.map(drop).map_err(translate)
 }
 
-/// True if they are to be unlogged and are not: only the schema's owner can change that.
-pub(super) async fn are_logged(conn: &impl Conn) -> Result<bool, Error> {
-    let sql = "SELECT 1 AS one FROM pg_class WHERE oid IN ('search_entry'::regclass, 'search_word'::regclass) AND \
-        relpersistence <> 'u'";
-    Ok(applies(conn) && one(conn, sql).await?.is_some())
+/// True if they are logged and must not be, or the other way round: only the schema's owner can change that.
+pub(super) async fn are_otherwise(conn: &impl Conn) -> Result<bool, Error> {
+    if conn.get_database_backend() != DbBackend::Postgres {
+        return Ok(false);
+    }
+    let sql = format!(
+        "SELECT 1 AS one FROM pg_class WHERE oid IN ('search_entry'::regclass, 'search_word'::regclass) AND \
+         (relpersistence = 'u') <> {}",
+        applies(conn)
+    );
+    Ok(one(conn, &sql).await?.is_some())
 }
 
 /// Empties them and takes them out of the WAL, with what is known of their values.
@@ -58,6 +65,16 @@ pub(super) async fn take_out(conn: &DatabaseTransaction) -> Result<(), Error> {
         // Forgets the statistics that are there: the type is the one it has.
         run(conn, &format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE {of_type}")).await?;
         run(conn, &format!("ALTER TABLE {table} SET UNLOGGED")).await?;
+    }
+    Ok(())
+}
+
+/// Empties them and takes them back: the first `migrate` with keys ended before there were any, and now there are to be none.
+pub(super) async fn take_back(conn: &DatabaseTransaction) -> Result<(), Error> {
+    run(conn, "TRUNCATE search_entry, search_word").await?;
+    for (table, column, _) in TELLING {
+        run(conn, &format!("ALTER TABLE {table} SET LOGGED")).await?;
+        run(conn, &format!("ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS -1")).await?;
     }
     Ok(())
 }
@@ -86,9 +103,24 @@ impl Progress {
         conn.execute_raw(statement).await.map(drop).map_err(translate)
     }
 
+    /// Everything of the kinds that this program knows. An older one beside it may know fewer.
     fn is_all(&self) -> bool {
-        self.kind.is_empty()
+        let filled: Vec<&[u8]> = self.key.get(ID..).unwrap_or_default().split(|byte| *byte == b' ').collect();
+        self.kind.is_empty() && kinds().all(|kind| filled.contains(&kind.stream.as_bytes()))
     }
+
+    fn all() -> Self {
+        let mut key = id::new_id().as_bytes().to_vec();
+        key.extend(kinds().map(|kind| kind.stream).collect::<Vec<_>>().join(" ").bytes());
+        Self { kind: String::new(), key }
+    }
+}
+
+/// The bytes of an id.
+const ID: usize = 16;
+
+fn kinds() -> impl Iterator<Item = &'static Kind> {
+    rooms::kinds().filter(|kind| search::is_searched(kind.fields))
 }
 
 /// Which filling a search reads: whoever is told the same before and after it has read all that was there. Told `busy` if
@@ -118,7 +150,7 @@ pub(super) async fn find_again(conn: &Keyed<DatabaseConnection>) -> Result<(), E
     if !are_lost(conn).await? || search::is_stale(conn).await? {
         return Ok(());
     }
-    let kinds: Vec<&Kind> = rooms::kinds().filter(|kind| search::is_searched(kind.fields)).collect();
+    let kinds: Vec<&Kind> = kinds().collect();
     while stretch(conn, &kinds).await? {}
     Ok(())
 }
@@ -130,7 +162,7 @@ async fn stretch(conn: &Keyed<DatabaseConnection>, kinds: &[&'static Kind]) -> R
     if before.as_ref().is_some_and(Progress::is_all) {
         return Ok(false);
     }
-    let (place, after) = next(kinds, before.as_ref());
+    let Some((place, after)) = next(kinds, before.as_ref()) else { return Ok(false) };
     let Some(kind) = kinds.get(place) else {
         return complete(tx, before).await;
     };
@@ -159,15 +191,17 @@ async fn stretch(conn: &Keyed<DatabaseConnection>, kinds: &[&'static Kind]) -> R
 /// The kind behind the last one.
 const END: &str = "-";
 
-/// Which kind is next, and after which of its records.
-fn next(kinds: &[&Kind], progress: Option<&Progress>) -> (usize, Uuid) {
-    let Some(progress) = progress else { return (0, HERE) };
-    if progress.kind == END {
-        return (kinds.len(), HERE);
+/// Which kind is next, and after which of its records; nothing if that is for a newer program to fill.
+fn next(kinds: &[&Kind], progress: Option<&Progress>) -> Option<(usize, Uuid)> {
+    match progress {
+        Some(progress) if progress.kind == END => Some((kinds.len(), HERE)),
+        Some(progress) if !progress.kind.is_empty() => {
+            let place = kinds.iter().position(|kind| kind.stream == progress.kind)?;
+            Some((place, Uuid::from_slice(&progress.key).unwrap_or(HERE)))
+        }
+        // Complete, but without a kind that we know.
+        _ => Some((0, HERE)),
     }
-    // Of a kind that this program does not know: from the beginning.
-    let place = kinds.iter().position(|kind| kind.stream == progress.kind);
-    place.map_or((0, HERE), |place| (place, Uuid::from_slice(&progress.key).unwrap_or(HERE)))
 }
 
 async fn complete(tx: Keyed<DatabaseTransaction>, before: Option<Progress>) -> Result<bool, Error> {
@@ -177,7 +211,7 @@ async fn complete(tx: Keyed<DatabaseTransaction>, before: Option<Progress>) -> R
     if search::is_stale(&tx).await? {
         return Ok(false);
     }
-    Progress { kind: String::new(), key: id::new_id().as_bytes().to_vec() }.write(&tx).await?;
+    Progress::all().write(&tx).await?;
     tx.into_inner().commit().await.map_err(translate)?;
     tracing::info!("what records are found by was gone and is computed anew");
     Ok(false)
@@ -189,4 +223,28 @@ async fn alone(tx: &DatabaseTransaction, before: Option<&Progress>) -> Result<bo
     run(tx, PATIENCE).await?;
     run(tx, "LOCK TABLE search_entry, search_word IN SHARE ROW EXCLUSIVE MODE").await?;
     Ok(Progress::read(tx).await?.as_ref() == before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filling_is_complete_with_every_kind_that_is_known_and_goes_on_where_it_was() {
+        let kinds: Vec<&Kind> = kinds().collect();
+        let all = Progress::all();
+        assert!(all.is_all());
+        let more = Progress { key: [&all.key[..], b" invented"].concat(), ..all.clone() };
+        assert!(more.is_all(), "that a newer program knows more is no loss");
+        let last = kinds.last().unwrap().stream;
+        let fewer = Progress { key: all.key[..all.key.len() - last.len()].to_vec(), ..all.clone() };
+        assert!(!fewer.is_all());
+        let at = |kind: &str, key: Vec<u8>| next(&kinds, Some(&Progress { kind: kind.to_owned(), key }));
+        let id = id::new_id();
+        assert_eq!(next(&kinds, None), Some((0, HERE)));
+        assert_eq!(next(&kinds, Some(&fewer)), Some((0, HERE)));
+        assert_eq!(at(last, id.as_bytes().to_vec()), Some((kinds.len() - 1, id)));
+        assert_eq!(at(END, HERE.as_bytes().to_vec()), Some((kinds.len(), HERE)));
+        assert_eq!(at("invented", id.as_bytes().to_vec()), None, "a newer program fills that");
+    }
 }

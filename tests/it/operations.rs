@@ -36,22 +36,33 @@ fn path(first: &Path) -> String {
 /// Registers villages with whatever key signs at the moment until told to stop; how many were acknowledged.
 fn write(directory: &Path, address: &str, over: &AtomicUsize, written: &AtomicUsize) {
     let client = reqwest::blocking::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
+    let mut token = String::new();
     for n in 0.. {
         if over.load(Ordering::SeqCst) > 0 {
             return;
         }
-        let mut sign = Command::new(env!("CARGO_BIN_EXE_thidua"));
-        sign.args(["token", "sign", "--subject", "an", "--issuer", "https://issuer.example", "--audience", "thidua"]);
-        let token = sign.arg("--private").arg(directory.join("lib/signing.pem")).output().unwrap().stdout;
-        let token = String::from_utf8(token).unwrap();
-        let request = client.post(format!("http://{address}/v1/units")).bearer_auth(token.trim());
+        if token.is_empty() {
+            token = signed(directory);
+        }
+        let request = client.post(format!("http://{address}/v1/units")).bearer_auth(&token);
         let request = request.header("Idempotency-Key", format!("load-{n}")).json(&village(&format!("Bản {n}")));
         match request.send().map(|answer| answer.status().as_u16()) {
             Ok(201) => _ = written.fetch_add(1, Ordering::SeqCst),
-            // The service is not there yet, or was stopped to be restored.
-            _ => std::thread::sleep(Duration::from_millis(20)),
+            // The service is not there yet, or was stopped to be restored; nor is the key, at first.
+            _ => {
+                token.clear();
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
     }
+}
+
+/// A token of the page's administrator; nothing while there is no key.
+fn signed(directory: &Path) -> String {
+    let mut sign = Command::new(env!("CARGO_BIN_EXE_thidua"));
+    sign.args(["token", "sign", "--subject", "an", "--issuer", "https://issuer.example", "--audience", "thidua"]);
+    let token = sign.arg("--private").arg(directory.join("lib/signing.pem")).output().unwrap().stdout;
+    String::from_utf8(token).unwrap().trim().to_owned()
 }
 
 #[test]

@@ -113,6 +113,20 @@ async fn a_database_that_had_no_keys_takes_its_words_out() {
     let account = json!({ "issuer": ISSUER, "subject": "s-1", "label": format!("{MARK} Lò"), "role": "auditor" });
     program.create("/v1/grants", "account", &account).await.unwrap().is(201);
     drop(running);
+
+    // A migration with keys that ended too early, and now there are none: the words are taken back.
+    let out = "TRUNCATE search_entry, search_word; ALTER TABLE search_entry SET UNLOGGED; \
+        ALTER TABLE search_word SET UNLOGGED; ALTER TABLE search_word ALTER word SET STATISTICS 0; \
+        ALTER TABLE search_entry ALTER sort_key SET STATISTICS 0";
+    said(&database.url, out).await;
+    let db = Db::connect(&database.url).await.unwrap();
+    assert_eq!(db.pending_migrations().await.unwrap(), ["search"]);
+    db.close().await;
+    program.does(&["migrate"]);
+    let running = program.serve().await;
+    let found = program.post("/v1/accounts:search", &json!({ "query": MARK })).await.unwrap().is(200);
+    assert_eq!(labels(&found).len(), 1);
+    drop(running);
     said(&database.url, "ANALYZE").await;
     assert_eq!(known(&database.url).await, 2);
 
@@ -149,6 +163,17 @@ async fn rename(administrator: &Person<'_>, villages: &[(String, String)], round
     }
 }
 
+/// As the service does it: whoever has no room now tries again.
+async fn filled(db: &Db) {
+    for _ in 0..40 {
+        if db.find_again().await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("they are not filled");
+}
+
 /// More than one stretch of villages, with their names.
 async fn villages(world: &World) -> Vec<(String, String)> {
     let console = console();
@@ -179,10 +204,7 @@ async fn names_that_change_while_they_are_filled_are_found_as_they_are() {
         administrator.post("/v1/units:search", &json!({ "query": "Bản" })).await.is(503);
         let remarks = rebuild_of(&world).await.remarks;
         assert_eq!(remarks.len(), 1, "{remarks:?}");
-        let (one, two, ()) =
-            tokio::join!(world.db.find_again(), other.find_again(), rename(&administrator, &villages, round));
-        one.unwrap();
-        two.unwrap();
+        tokio::join!(filled(&world.db), filled(&other), rename(&administrator, &villages, round));
         let report = rebuild_of(&world).await;
         assert_eq!((report.differences, report.remarks), (Vec::<String>::new(), Vec::<String>::new()));
         let found = administrator.post("/v1/units:search", &json!({ "query": format!("thứ{round}") })).await.is(200);
