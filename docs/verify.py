@@ -61,7 +61,7 @@ def run(what, policy="", proof="", leaf="", manifest="", content="", leaves="", 
         if what != "proof":
             ver, prev, stream = map(json.loads(line).get, ("ver", "prev", "stream"))
             last = tips.get(stream, (1, None) if not file or at == place else (max(ver, 1), prev))
-            need(line[-1:] == b"\n" and (ver, prev) == last and (prev is None) == (ver == 1), f"line {place + 1}: bad link")
+            need((line[-1:], type(ver), ver, prev, prev is None) == (b"\n", int, *last, ver == 1), f"line {place + 1}: bad link")
             tips[stream] = ver + 1, base64.urlsafe_b64encode(hash).decode().rstrip("=")
         if file:
             for _ in range((at ^ at + 1).bit_length() - 1): hash = sha(b"\1", roots.pop(), hash)

@@ -4,7 +4,7 @@
 //! again and again; the values of the two logs are their own. Neither log is larger than the memory of a machine with
 //! 24 GiB, and after the first round what is asked for is cached: these are no times of a cold disk.
 //!
-//! A person has a thousandth of the events, a unit its part of the campaign's, a record five, a request three, the campaign
+//! A person has a hundredth of the events, a unit its part of the campaign's, a record five, a request three, the campaign
 //! all. What matches nothing is asked for with values that no event has; with two filters, one of them of something that
 //! there is, each event of that one is looked at, up to 20,000.
 

@@ -161,7 +161,7 @@ pub async fn events(conn: &DatabaseConnection, number: u64) {
         ("stream_id", record(backend, "1 + (n - 1) / 5")),
         ("stream_ver", "1 + (n - 1) % 5".to_owned()),
         ("event_type", format!("CASE n % {} {} END", TYPES.len(), kinds.join(" "))),
-        ("actor_id", text("md5('p' || n % 1000)::uuid", "unhex(printf('0b%030x', n % 1000))")),
+        ("actor_id", text("md5('p' || n % 100)::uuid", "unhex(printf('0b%030x', n % 100))")),
         ("unit_id", unit(backend).to_owned()),
         ("corr_id", text("md5('r' || n / 3)", "printf('%032x', n / 3)")),
         ("at", "x.at + n * CAST(1000 AS bigint)".to_owned()),

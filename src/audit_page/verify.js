@@ -199,7 +199,9 @@ function linkOf(leaf) {
     parsed = null;
   }
   const { stream, ver, prev = null } = parsed ?? {};
-  const isLink = typeof stream === "string" && Number.isSafeInteger(ver) && ver >= 0 && (prev === null || typeof prev === "string");
+  // 1.0 is no version, and JSON.parse does not tell it from 1.
+  const isVersion = Number.isSafeInteger(ver) && ver >= 0 && new RegExp(`"ver"\\s*:\\s*${ver}\\s*[,}]`).test(json ?? "");
+  const isLink = typeof stream === "string" && isVersion && (prev === null || typeof prev === "string");
   if (!isLink) throw new Refused("not_a_leaf");
   return { stream, version: ver, previous: prev };
 }

@@ -215,7 +215,7 @@ export const WORDS = {
   "compare.unsigned": ["Mốc bạn giữ không do khóa nào trong chính sách này ký; chỉ so được nội dung", "No key of this policy signed the checkpoint that you hold; only what it says was compared"],
   "compare.note": ["Mốc bạn giữ", "The checkpoint that you hold"],
   "compare.go": ["Kiểm tra nhất quán", "Check consistency"],
-  "evidence": ["Hai mốc đều có chữ ký mà không nối tiếp nhau là bằng chứng. Hãy lưu cả hai.", "Two signed checkpoints that do not continue one another are evidence. Save both."],
+  "evidence": ["Hai mốc đều có chữ ký mà không có chứng minh nào dẫn từ mốc này tới mốc kia là bằng chứng. Hãy lưu cả hai.", "Two signed checkpoints are evidence if no proof leads from one to the other. Save both."],
   "evidence.old": ["Tải mốc cũ", "Download the older checkpoint"],
   "evidence.new": ["Tải mốc mới", "Download the newer checkpoint"],
 

@@ -185,8 +185,12 @@ fn diff(old: &Path, new: &Path, policy: &Path, consistency: Option<&Path>) -> Re
     match state::continues(&older.checkpoint, &newer.checkpoint, proof.as_ref(), None) {
         Ok(()) => {}
         Err(error @ (StateError::Forked { .. } | StateError::Proof { .. })) => {
-            // Signed by one key: whoever is shown both needs to believe nobody else.
-            return Err(refused(format_args!("{error}\n\nOLD\n{}\nNEW\n{}", notes.0, notes.1.trim_end())));
+            // Signed by one key: whoever is shown two of one size needs to believe nobody else.
+            let unless = match error {
+                StateError::Forked { .. } => "",
+                _ => "; the log forked, unless another proof leads from one to the other",
+            };
+            return Err(refused(format_args!("{error}{unless}\n\nOLD\n{}\nNEW\n{}", notes.0, notes.1.trim_end())));
         }
         Err(error) => return Err(refused(error)),
     }

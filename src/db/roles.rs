@@ -233,6 +233,18 @@ pub(super) async fn same_database(
 }
 
 impl Db {
+    /// True if the server answers a COMMIT before it is on its disk.
+    pub async fn may_forget_commits(&self) -> Result<bool, Error> {
+        let reader = self.reader();
+        if reader.conn().get_database_backend() != DbBackend::Postgres {
+            return Ok(false);
+        }
+        let sql = "SELECT current_setting('synchronous_commit') = 'off' OR current_setting('fsync') = 'off' AS may";
+        let row = reader.conn().query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+        let row = row.map_err(translate)?.ok_or_else(|| Error::internal("a query without FROM has a row"))?;
+        row.try_get("", "may").map_err(translate)
+    }
+
     /// True if the application could write the log, or delete what was disclosed, without the other roles.
     pub async fn may_do_everything(&self) -> Result<bool, Error> {
         let reader = self.reader();

@@ -9,7 +9,7 @@ use super::content::{CHUNK, cut};
 use crate::auth::Scope;
 use crate::error::Error;
 use crate::http::{App, Shared};
-use crate::log::store::{self, EventRow, Filter, Found, Range};
+use crate::log::store::{EventRow, Filter, Found, Range};
 
 /// What the table is.
 pub const MEDIA_TYPE: &str = "text/csv; charset=utf-8; header=present";
@@ -67,7 +67,7 @@ async fn part(app: &Shared, filter: &Filter, mut after: i64, to: i64) -> Result<
 pub async fn next(app: &Shared, filter: &Filter, after: i64, to: i64) -> Result<(Found, Option<i64>), Error> {
     let limit = u64::try_from(CHUNK).map_err(Error::internal)?;
     let range = Range { after: Some(after), before: Some(to), descending: false, limit };
-    let found = store::read(app.db.reader().conn(), filter, &Scope::Everything, range).await?;
+    let found = app.spans.read(app.db.reader().conn(), filter, &Scope::Everything, range).await?;
     let full = u64::try_from(found.rows.len()) == Ok(limit);
     let last = found.rows.last().map(|row| row.seq).filter(|_| full);
     let next = found.stopped.or(last);

@@ -37,6 +37,8 @@ struct Kept {
 struct Told {
     answers: VecDeque<Answer>,
     asked: Duration,
+    /// Somebody will look whether it is still asked for.
+    is_watched: bool,
 }
 
 #[derive(Clone)]
@@ -49,8 +51,14 @@ struct Answer {
 impl KeptPass {
     /// What all questions find by the leaves up to and including `position`.
     pub async fn at(&self, conn: &impl Conn, position: i64) -> Result<Arc<Found>, Error> {
-        self.0.told().asked = steady();
-        tokio::spawn(forget(self.0.clone()));
+        let is_watched = {
+            let mut told = self.0.told();
+            told.asked = steady();
+            std::mem::replace(&mut told.is_watched, true)
+        };
+        if !is_watched {
+            tokio::spawn(forget(self.0.clone()));
+        }
         if let Some(found) = self.0.answer(conn, position).await? {
             return Ok(found);
         }
@@ -108,11 +116,19 @@ async fn stands(conn: &impl Conn, leaf: Option<&Leaf>) -> Result<bool, Error> {
     Ok(there.first().is_some_and(|there| there.seq == leaf.seq && there.leaf == leaf.leaf))
 }
 
-/// Lets go of everything if nobody has asked since.
+/// Lets go of everything once nobody has asked for a while.
 async fn forget(kept: Arc<Kept>) {
-    tokio::time::sleep(KEPT).await;
-    if steady().saturating_sub(kept.told().asked) >= KEPT {
-        *kept.pass.lock().await = None;
-        kept.told().answers.clear();
+    loop {
+        let rest = KEPT.saturating_sub(steady().saturating_sub(kept.told().asked));
+        tokio::time::sleep(rest).await;
+        // Nobody reads on meanwhile.
+        let mut pass = kept.pass.lock().await;
+        let mut told = kept.told();
+        if steady().saturating_sub(told.asked) >= KEPT {
+            *pass = None;
+            told.answers.clear();
+            told.is_watched = false;
+            return;
+        }
     }
 }

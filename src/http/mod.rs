@@ -62,6 +62,8 @@ pub struct Shared {
     pub manifests: crate::exports::Manifests,
     /// What is new in the log, for whoever follows it.
     pub news: crate::log::news::News,
+    /// Between which times the log's events lie.
+    pub spans: crate::log::spans::Spans,
     /// How far the self-audit has read the log.
     pub kept_pass: crate::findings::KeptPass,
 }
@@ -87,6 +89,7 @@ impl Shared {
             signer: None,
             manifests: Default::default(),
             news: Default::default(),
+            spans: Default::default(),
             kept_pass: Default::default(),
         })
     }

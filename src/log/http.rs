@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::store::{self, EventRow, Filter, Found, Range};
+use super::store::{EventRow, Filter, Found, Range};
 use super::stream::{self, Follower};
 use super::{ActorView, EventView, FIRST_POSITION, RecordView, kept, seal};
 use crate::auth::policy::permit::ReadEvents;
@@ -138,7 +138,6 @@ pub async fn list_events(
     if let Some(kind) = &query.r#type {
         there_is(kind, Code::InvalidQuery, "query/type")?;
     }
-    kept(query.after.unwrap_or(-1), FIRST_POSITION)?;
     let filter = Filter {
         event: None,
         record: query.record,
@@ -223,7 +222,6 @@ pub async fn stream_events(
         there_is(kind, Code::InvalidQuery, "query/type")?;
     }
     let after = last_event_id(&request)?.or(query.after).unwrap_or(FIRST_POSITION - 1);
-    kept(after, FIRST_POSITION)?;
     let filter = Filter {
         record: query.record,
         kind: query.r#type,
@@ -236,7 +234,10 @@ pub async fn stream_events(
     };
     narrow(&filter)?;
     let left = query.limit.unwrap_or(u64::MAX);
-    let follower = Follower::new(app, filter, permit.scope(), tenure, after, left);
+    app.db.settle().await?;
+    let size = seal::size(app.db.reader().conn()).await?;
+    kept(after, [FIRST_POSITION, size])?;
+    let follower = Follower::new(app, filter, permit.scope(), tenure, [after, size], left);
     let mut response = HttpResponse::Ok();
     response.content_type(stream::MEDIA_TYPE).insert_header((header::CACHE_CONTROL, "no-store"));
     // For proxies that would gather what is sent.
@@ -410,7 +411,8 @@ async fn look(
             range.after = Some(position.max(ask.after.unwrap_or(-1)));
         }
     }
-    let Found { mut rows, stopped } = store::read(reader.conn(), filter, scope, range).await?;
+    kept(range.after.unwrap_or(-1), [FIRST_POSITION, size])?;
+    let Found { mut rows, stopped } = app.spans.read(reader.conn(), filter, scope, range).await?;
     let limit = usize::try_from(listing.slice.limit).map_err(Error::internal)?;
     let more = rows.len() > limit;
     rows.truncate(limit);

@@ -42,9 +42,16 @@ use crate::error::{Code, Error};
 /// The first position that is kept here. Nothing was ever let go, so that it is the first of all.
 pub const FIRST_POSITION: i64 = 0;
 
-/// 410 for whoever would go on after a position whose next one is not kept any more: something would be missed.
-fn kept(after: i64, first: i64) -> Result<(), Error> {
-    if after + 1 >= first { Ok(()) } else { Err(Error::new(Code::Gone).member("first_position", first)) }
+/// 410 for whoever would miss something: the position after theirs is not kept any more, or theirs is none of this log's,
+/// which was replaced by an older copy and will give their positions to other events.
+fn kept(after: i64, [first, size]: [i64; 2]) -> Result<(), Error> {
+    if after + 1 < first {
+        Err(Error::new(Code::Gone).member("first_position", first))
+    } else if after >= size && after >= 0 {
+        Err(Error::new(Code::Gone).member("size", size))
+    } else {
+        Ok(())
+    }
 }
 
 /// One sealed event as clients see it.
@@ -108,11 +115,15 @@ mod tests {
 
     #[test]
     fn whoever_would_miss_something_is_told() {
-        let code =
-            |after, first| kept(after, first).map_err(|error| (error.code, error.extra["first_position"].clone()));
-        assert_eq!(code(-1, FIRST_POSITION), Ok(()));
-        assert_eq!(code(99, 100), Ok(()));
-        assert_eq!(code(98, 100), Err((Code::Gone, 100.into())));
-        assert_eq!(code(-1, 1), Err((Code::Gone, 1.into())));
+        let code = |after, ends| kept(after, ends).map_err(|error| (error.code, error.extra));
+        let gone =
+            |name: &str, position: i64| Err((Code::Gone, [(name.to_owned(), position.into())].into_iter().collect()));
+        assert_eq!(code(-1, [FIRST_POSITION, 0]), Ok(()));
+        assert_eq!(code(99, [100, 200]), Ok(()));
+        assert_eq!(code(98, [100, 200]), gone("first_position", 100));
+        assert_eq!(code(-1, [1, 200]), gone("first_position", 1));
+        assert_eq!(code(199, [0, 200]), Ok(()));
+        assert_eq!(code(200, [0, 200]), gone("size", 200));
+        assert_eq!(code(0, [0, 0]), gone("size", 0));
     }
 }

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::erased::{self, Commitments};
 use super::fold::{Folded, stream};
-use super::proof::tree::Frontier;
+use super::proof::tree::{self, Frontier};
 use super::replayed::Replayed;
 use super::seal::{Floor, seal_all};
-use super::store::{self, Leaf};
+use super::store::{self, Leaf, Unsealed};
 use super::tiles;
 use crate::canonical::{canonical, hex, sha256};
 use crate::clock::{civil_date, rfc3339};
@@ -138,10 +138,12 @@ pub async fn check(
     let found = tiles::head(fresh.reader().conn()).await?;
     report.differences.extend(head(tiles::head(snapshot.conn()).await, &found, report.events));
     // What this snapshot shows in the tables but has not been sealed yet.
-    let mut unsealed = store::unsealed(snapshot.conn()).await?;
-    for (position, leaf) in (after + 1..).zip(&mut unsealed) {
-        leaf.seq = position;
+    let unsealed = store::unsealed(snapshot.conn()).await?;
+    for waits in unsealed.iter().filter(|waits| tree::leaf_hash(&waits.leaf)[..] != waits.leaf_hash[..]) {
+        report.differences.push(format!("event {}: not sealed, its leaf has another hash than it had", waits.event_id));
     }
+    let leaf = |(seq, Unsealed { leaf, .. })| Leaf { seq, leaf };
+    let unsealed: Vec<Leaf> = (after + 1..).zip(unsealed).map(leaf).collect();
     report.events += unsealed.len();
     let place = |seq| format!("position {seq}, not sealed yet");
     fresh

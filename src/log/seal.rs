@@ -4,13 +4,16 @@
 //! committed, under the head's row lock, in the transaction that stores it; and an event is
 //! inserted only after its record's row lock, so of two events of one record the earlier has the
 //! smaller `inbox_id`, and any snapshot that shows the later shows the earlier. Ordering comes
-//! before the limit. A rollback burns no position.
+//! before the limit, and what one seal takes beyond that limit is known from one snapshot as well:
+//! a batch that only looked behind the one before could see the later event of a record whose
+//! earlier one was committed in between. A rollback burns no position.
 //!
 //! What was not written by this service may be anything. It goes to quarantine and the log goes on; but an event that a
-//! row stands on is never set aside (the database refuses): if it can be read at all it is sealed, and if not it waits
-//! in the inbox, where `log rebuild --check` names it.
+//! row stands on is never set aside (the database refuses): if it can be read and has the hash that was written with it,
+//! it is sealed, and if not it waits in the inbox, where `log rebuild --check` names it. What comes after it in its record
+//! waits behind it, so that all of it has its place once somebody put the event right.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, Statement, Value as SqlValue};
@@ -22,7 +25,7 @@ use super::store::leaf_bytes;
 use super::{spans, tiles};
 use crate::canonical::canonical;
 use crate::clock;
-use crate::db::constraint::{placeholders, translate};
+use crate::db::constraint::translate;
 use crate::db::event::leaf_hash;
 use crate::error::Error;
 
@@ -50,7 +53,10 @@ struct InboxRow {
     /// The columns repeat what the leaf says, and the leaf has the members of a leaf. The database says so, because the
     /// guards ask it the same (`migration/src/leaf.rs`).
     true_to_leaf: bool,
-    stale: bool,
+    /// The version of the record that was sealed last.
+    sealed: i64,
+    /// The log has this very event.
+    known: bool,
 }
 
 /// What the sealer thinks of a row.
@@ -58,9 +64,9 @@ struct InboxRow {
 enum Worth {
     /// As this service writes it.
     Sound,
-    /// It says what its columns say, but it is not canonical, or has another hash than it claims.
+    /// It says what its columns say, but it is not canonical.
     Doubtful,
-    /// It cannot be read, or its columns lie.
+    /// It cannot be read, is not what was hashed when it was written, or its columns lie.
     Worthless,
 }
 
@@ -72,11 +78,11 @@ impl InboxRow {
     fn worth(&self) -> Worth {
         let Ok(text) = self.text() else { return Worth::Worthless };
         let Ok(leaf) = serde_json::from_str::<Value>(text) else { return Worth::Worthless };
-        if !self.true_to_leaf {
+        // The second time that it is hashed: a bit that fell over on the disk never enters the tree.
+        if !self.true_to_leaf || leaf_hash(text)[..] != self.leaf_hash[..] {
             return Worth::Worthless;
         }
-        let exact = leaf_hash(text)[..] == self.leaf_hash[..] && canonical(&leaf).is_ok_and(|bytes| bytes == text);
-        if exact { Worth::Sound } else { Worth::Doubtful }
+        if canonical(&leaf).is_ok_and(|bytes| bytes == text) { Worth::Sound } else { Worth::Doubtful }
     }
 }
 
@@ -124,9 +130,13 @@ impl Waiting {
         self.from.map_or_else(String::new, |xid| format!(" AND xid >= '{xid}'::xid8"))
     }
 
-    /// With the number as the second value, for a statement that the server keeps.
+    /// With the number as the only value, for a statement that the server keeps.
     fn bound(self) -> &'static str {
-        if self.from.is_some() { " AND xid >= $2::xid8" } else { "" }
+        if self.from.is_some() { " AND xid >= $1::xid8" } else { "" }
+    }
+
+    fn values(self) -> Option<SqlValue> {
+        self.from.map(|xid| xid.to_string().into())
     }
 }
 
@@ -157,32 +167,39 @@ pub async fn take_head(conn: &DatabaseTransaction, lock: Lock) -> Result<Option<
     Ok(Some((horizon.parse().map_err(Error::internal)?, tiles::head_in(&row)?)))
 }
 
-/// Seals everything visible behind `head`, in batches, in the caller's transaction. Never ends inside a writer's
-/// transaction: the last, short batch took all that was visible.
+/// Seals everything visible behind `head`, in batches, in the caller's transaction. Afterwards all that was visible at the
+/// beginning has its position, but for what has to wait.
 pub async fn seal_all(conn: &DatabaseTransaction, floor: &Floor, mut head: Frontier) -> Result<(), Error> {
     let waiting = floor.kept_to(conn.get_database_backend());
-    let mut next = Some(i64::MIN);
-    while let Some(after) = next {
-        next = seal_batch(conn, waiting, after, &mut head).await?;
+    let oldest = read_inbox(conn, waiting, None).await?;
+    let full = oldest.len() == BATCH;
+    seal_batch(conn, waiting, oldest, &mut head).await?;
+    if !full {
+        return Ok(());
+    }
+    // Rows of the first batch that have to wait are among them once more; whatever is committed from here on is not.
+    let rest = waiting_ids(conn, waiting).await?;
+    for ids in rest.chunks(BATCH) {
+        let rows = read_inbox(conn, waiting, Some(ids)).await?;
+        seal_batch(conn, waiting, rows, &mut head).await?;
     }
     Ok(())
 }
 
-/// Answers where to go on if there may be more. Rows that have to wait are passed over, not read again.
 async fn seal_batch(
     conn: &DatabaseTransaction,
     waiting: Waiting,
-    after: i64,
+    rows: Vec<InboxRow>,
     head: &mut Frontier,
-) -> Result<Option<i64>, Error> {
-    let rows = read_inbox(conn, waiting, after).await?;
-    let next = rows.last().map(|row| row.inbox_id).filter(|_| rows.len() == BATCH);
-    let (mut good, mut bad, mut seen) = (Vec::with_capacity(rows.len()), Vec::new(), HashSet::new());
+) -> Result<(), Error> {
+    let (mut good, mut bad, mut last) = (Vec::with_capacity(rows.len()), Vec::new(), HashMap::new());
     for row in rows {
         let worth = row.worth();
-        if worth == Worth::Worthless || row.stale || !seen.insert((row.stream_id, row.stream_ver)) {
+        let before = last.get(&row.stream_id).copied().unwrap_or(row.sealed);
+        if worth == Worth::Worthless || row.known || row.stream_ver != before + 1 {
             bad.push(row);
         } else if worth == Worth::Sound || !set_aside(conn, &row).await? {
+            last.insert(row.stream_id, row.stream_ver);
             good.push(row);
         }
     }
@@ -191,26 +208,41 @@ async fn seal_batch(
     for row in bad {
         if !set_aside(conn, &row).await? {
             let (event_id, stream_id) = (row.event_id, row.stream_id);
-            tracing::error!(%event_id, %stream_id, "an event that a row stands on cannot be sealed");
+            let version = row.stream_ver;
+            tracing::error!(%event_id, %stream_id, version, "an event that a row stands on cannot be sealed");
         }
     }
-    Ok(next)
+    Ok(())
 }
 
-/// `stale`: the log already holds this version of the record, or this very event, so the row is a forgery. Asked with LIMIT:
-/// an EXISTS would be answered out of a hash of the whole log wherever PostgreSQL takes the inbox for long.
-async fn read_inbox(conn: &DatabaseTransaction, waiting: Waiting, after: i64) -> Result<Vec<InboxRow>, Error> {
+/// The rows of these numbers, or the oldest.
+///
+/// With what the log has of them already, which a forgery repeats. Asked with LIMIT: an EXISTS would be answered out of a
+/// hash of the whole log wherever PostgreSQL takes the inbox for long.
+async fn read_inbox(conn: &DatabaseTransaction, waiting: Waiting, ids: Option<&[i64]>) -> Result<Vec<InboxRow>, Error> {
     let backend = conn.get_database_backend();
-    let (leaf, place, kept_to) = (leaf_bytes(backend), placeholders(backend, 1, 1), waiting.bound());
+    let (leaf, kept_to) = (leaf_bytes(backend), waiting.bound());
+    let which = ids.map_or_else(String::new, |ids| format!(" AND i.inbox_id IN ({})", listed(ids.iter())));
     let sql = format!(
         "SELECT i.inbox_id, i.event_id, i.stream_id, i.stream_ver, {leaf} AS leaf, i.leaf_hash, i.true_to_leaf, \
-         coalesce((SELECT TRUE FROM audit_event e WHERE e.stream_id = i.stream_id AND e.stream_ver >= i.stream_ver LIMIT 1), \
-         (SELECT TRUE FROM audit_event e WHERE e.event_id = i.event_id LIMIT 1), FALSE) AS stale \
-         FROM audit_inbox i WHERE i.inbox_id > {place}{kept_to} ORDER BY i.inbox_id LIMIT {BATCH}"
+         coalesce((SELECT e.stream_ver FROM audit_event e WHERE e.stream_id = i.stream_id \
+         ORDER BY e.stream_ver DESC LIMIT 1), 0) AS sealed, \
+         coalesce((SELECT TRUE FROM audit_event e WHERE e.event_id = i.event_id LIMIT 1), FALSE) AS known \
+         FROM audit_inbox i WHERE TRUE{kept_to}{which} ORDER BY i.inbox_id LIMIT {BATCH}"
     );
-    let values = [SqlValue::from(after)].into_iter().chain(waiting.from.map(|xid| xid.to_string().into()));
-    let statement = Statement::from_sql_and_values(backend, sql, values);
+    let statement = Statement::from_sql_and_values(backend, sql, waiting.values());
     InboxRow::find_by_statement(statement).all(conn).await.map_err(translate)
+}
+
+/// The numbers of all that is visible now, oldest first.
+async fn waiting_ids(conn: &DatabaseTransaction, waiting: Waiting) -> Result<Vec<i64>, Error> {
+    let sql = format!("SELECT inbox_id FROM audit_inbox WHERE TRUE{} ORDER BY inbox_id", waiting.bound());
+    let rows = conn.query_all_raw(Statement::from_sql_and_values(conn.get_database_backend(), sql, waiting.values()));
+    rows.await.map_err(translate)?.iter().map(|row| row.try_get("", "inbox_id").map_err(translate)).collect()
+}
+
+fn listed<'a>(ids: impl Iterator<Item = &'a i64>) -> String {
+    ids.map(i64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What was read and found good moves by its number, without coming back from here: the database copies it. All in one
@@ -231,7 +263,7 @@ async fn append(
         head.push(tree::leaf_hash(&row.leaf)).map_err(Error::internal)?;
     }
     let number = u64::try_from(rows.len()).map_err(Error::internal)?;
-    let ids = rows.iter().map(|row| row.inbox_id.to_string()).collect::<Vec<_>>().join(", ");
+    let ids = listed(rows.iter().map(|row| &row.inbox_id));
     let copy = format!(
         "INSERT INTO audit_event (seq, event_id, stream_type, stream_id, stream_ver, event_type, actor_id, unit_id, \
          scope_id, corr_id, at, day, sealed_at, leaf) \

@@ -3,8 +3,9 @@
 //! Before anything is signed, the tree that the database has now must continue the one that was signed last, as the
 //! anchor outside the database remembers it. Where it does not, nothing is signed and nothing is written any more: an old
 //! copy was restored, or somebody changed the log, and every further event would stand in a history that nobody can
-//! prove. Several replicas may sign; each asks the same questions.
+//! prove. Several replicas may sign; each asks the same questions, and remembers what the others signed before it shows it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -103,6 +104,8 @@ pub struct Signer {
     /// Who waits for a checkpoint gets the one that is being signed, if it goes far enough.
     turn: Mutex<()>,
     last: std::sync::Mutex<Option<Last>>,
+    /// The anchor remembers at least so many events.
+    held: AtomicU64,
     edge: Edge,
     trouble: OnceLock<Trouble>,
     /// Moves with every signature that is kept, ours or a witness's.
@@ -120,6 +123,7 @@ impl Signer {
             keys,
             turn: Mutex::new(()),
             last,
+            held: AtomicU64::new(0),
             edge: Edge::default(),
             trouble: OnceLock::new(),
             news: watch::Sender::new(0),
@@ -167,16 +171,46 @@ impl Signer {
         self.trouble.get()
     }
 
-    /// The newest checkpoint.
+    /// The newest checkpoint of all replicas.
     pub async fn newest(&self) -> Result<Signed, Error> {
         if self.trouble.get().is_some() {
             return Err(Code::ReadOnly.into());
         }
-        match self.stored().await {
-            Ok(signed) => signed.ok_or_else(|| Code::Busy.into()),
+        let held = async {
+            let signed = self.stored().await?.ok_or_else(|| Error::new(Code::Busy))?;
+            self.hold(&signed).await.map(|()| signed)
+        };
+        match held.await {
             Err(Failure::Trouble(trouble)) => Err(self.stop(trouble)),
             Err(Failure::Error(error)) => Err(error),
+            Ok(signed) => Ok(signed),
         }
+    }
+
+    /// What a replica on another host signed is remembered by this one's anchor as well: it must not sign an older copy
+    /// only because it was not itself who signed last.
+    async fn hold(&self, signed: &Signed) -> Result<(), Failure> {
+        let size = signed.checkpoint.size();
+        if self.held.load(Ordering::Relaxed) >= size {
+            return Ok(());
+        }
+        for _ in 0..ATTEMPTS {
+            let before = self.keys.anchor().read().map_err(Error::internal)?;
+            let remembered = before.as_ref().map(|note| self.keys.open(note)).transpose()?;
+            let known = remembered.as_ref().map_or(0, |remembered| remembered.checkpoint.size());
+            if known < size {
+                let snapshot = self.db.snapshot().await?;
+                let head = tiles::head(snapshot.conn()).await?;
+                for signed in remembered.iter().chain([signed]) {
+                    continues(snapshot.conn(), &signed.checkpoint, &head).await?;
+                }
+            }
+            if known >= size || self.remember(before, signed.note.clone()).await? {
+                self.held.fetch_max(size, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
+        Err(Error::new(Code::Busy).into())
     }
 
     /// A checkpoint of at least `size` events, all of them sealed: signed at once if there is none.
@@ -334,6 +368,7 @@ impl Signer {
                 signed
             }
         };
+        self.held.fetch_max(signed.checkpoint.size(), Ordering::Relaxed);
         self.keep(&signed).await?;
         *self.last() = Some(Last { signed: signed.clone(), tree: head, at: steady(), compared });
         Ok(Some(signed))

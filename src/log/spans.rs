@@ -1,9 +1,11 @@
 //! Between which times the events of each block of positions lie. An event of an earlier time may be sealed later, so that
 //! no order of times is one of positions; with this a filter of times still reads only where its events can be.
 
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value as SqlValue};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value as SqlValue};
+use tokio::sync::Mutex;
 
-use super::store::Range;
+use super::store::{self, Filter, Found, Range};
+use crate::auth::Scope;
 use crate::clock::Micros;
 use crate::db::constraint::{placeholders, translate};
 use crate::error::Error;
@@ -36,52 +38,91 @@ pub async fn is_true(conn: &impl ConnectionTrait, block: u64) -> Result<bool, Er
     row.map(|row| row.is_some()).map_err(translate)
 }
 
-#[derive(FromQueryResult)]
-struct Hull {
-    first: Option<i64>,
-    last: Option<i64>,
-    /// Where the block begins that is not full yet.
-    rest: i64,
+/// What one process knows of the full blocks, oldest first. None of them ever changes, so each is read once: to look through
+/// them all for every page would take longer the longer the log is.
+#[derive(Default)]
+pub struct Spans(Mutex<Vec<Span>>);
+
+#[derive(Clone, Copy, PartialEq, Eq, FromQueryResult)]
+struct Span {
+    block: i64,
+    min_at: Micros,
+    max_at: Micros,
 }
 
-/// The part of `range` in which events of these times can be; `None` if nowhere.
-pub async fn within(
-    conn: &impl ConnectionTrait,
-    from: Option<Micros>,
-    until: Option<Micros>,
-    range: Range,
-) -> Result<Option<Range>, Error> {
-    if from.is_none() && until.is_none() {
-        return Ok(Some(range));
+impl Spans {
+    /// What [`store::read`] finds, looked for only where events of these times can be.
+    pub async fn read(
+        &self,
+        conn: &impl ConnectionTrait,
+        filter: &Filter,
+        scope: &Scope,
+        range: Range,
+    ) -> Result<Found, Error> {
+        match self.within(conn, filter.from, filter.until, range).await? {
+            Some(range) => store::read(conn, filter, scope, range).await,
+            None => Ok(Found::default()),
+        }
     }
-    let (from, until) = (from.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
-    let block = i64::try_from(BLOCK).map_err(Error::internal)?;
-    let hull = Hull::find_by_statement(question(conn.get_database_backend(), [from, until])).one(conn).await;
-    let hull = hull.map_err(translate)?.ok_or_else(|| Error::internal("a question without an answer"))?;
-    let rest = in_rest(conn, hull.rest * block, [from, until]).await?;
-    let first = hull.first.map(|first| first * block).or(rest.then_some(hull.rest * block));
-    let Some(first) = first else { return Ok(None) };
-    let end = if rest { None } else { hull.last.map(|last| (last + 1) * block) };
-    Ok(Some(Range {
-        after: Some(range.after.unwrap_or(-1).max(first - 1)),
-        before: range.before.into_iter().chain(end).min(),
-        ..range
-    }))
+
+    /// The part of `range` in which events of these times can be; `None` if nowhere.
+    async fn within(
+        &self,
+        conn: &impl ConnectionTrait,
+        from: Option<Micros>,
+        until: Option<Micros>,
+        range: Range,
+    ) -> Result<Option<Range>, Error> {
+        if from.is_none() && until.is_none() {
+            return Ok(Some(range));
+        }
+        let (from, until) = (from.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
+        let size = i64::try_from(BLOCK).map_err(Error::internal)?;
+        let touches = |span: &&Span| span.max_at >= from && span.min_at < until;
+        let (first, last, end) = {
+            let mut known = self.0.lock().await;
+            renew(conn, &mut known).await?;
+            (known.iter().find(touches).copied(), known.iter().rfind(touches).copied(), known.len())
+        };
+        let rest = i64::try_from(end).map_err(Error::internal)? * size;
+        let in_rest = in_rest(conn, rest, [from, until]).await?;
+        let first = first.map(|span| span.block * size).or(in_rest.then_some(rest));
+        let Some(first) = first else { return Ok(None) };
+        let end = if in_rest { None } else { last.map(|span| (span.block + 1) * size) };
+        Ok(Some(Range {
+            after: Some(range.after.unwrap_or(-1).max(first - 1)),
+            before: range.before.into_iter().chain(end).min(),
+            ..range
+        }))
+    }
 }
 
-/// The question for the first and the last full block that events of these times can be in.
-pub fn question(backend: DbBackend, times: [Micros; 2]) -> Statement {
-    let place = |n| placeholders(backend, n, 1);
-    let touches = |n| format!("max_at >= {} AND min_at < {}", place(n), place(n + 1));
-    let sql = format!(
-        "SELECT (SELECT block FROM audit_span WHERE {} ORDER BY block LIMIT 1) AS first, \
-         (SELECT block FROM audit_span WHERE {} ORDER BY block DESC LIMIT 1) AS last, \
-         coalesce((SELECT block + 1 FROM audit_span ORDER BY block DESC LIMIT 1), 0) AS rest",
-        touches(1),
-        touches(3)
-    );
-    let values = times.into_iter().chain(times).map(SqlValue::from);
-    Statement::from_sql_and_values(backend, sql, values)
+/// Reads what became full since. The block that was the last is read again: where it is not the same, as on a server that
+/// had not heard of it when it took over, all of them are.
+async fn renew(conn: &impl ConnectionTrait, known: &mut Vec<Span>) -> Result<(), Error> {
+    let last = known.pop();
+    let mut spans = from_block(conn, known.len()).await?;
+    if last.is_some() && spans.first() != last.as_ref() {
+        known.clear();
+        spans = from_block(conn, 0).await?;
+    }
+    for span in spans {
+        if usize::try_from(span.block) != Ok(known.len()) {
+            let block = known.len();
+            known.clear();
+            return Err(Error::internal(format!("nobody knows between which times block {block} of the log lies")));
+        }
+        known.push(span);
+    }
+    Ok(())
+}
+
+async fn from_block(conn: &impl ConnectionTrait, from: usize) -> Result<Vec<Span>, Error> {
+    let from = SqlValue::from(i64::try_from(from).map_err(Error::internal)?);
+    let backend = conn.get_database_backend();
+    let place = placeholders(backend, 1, 1);
+    let sql = format!("SELECT block, min_at, max_at FROM audit_span WHERE block >= {place} ORDER BY block");
+    Span::find_by_statement(Statement::from_sql_and_values(backend, sql, [from])).all(conn).await.map_err(translate)
 }
 
 /// Whether an event of these times stands behind the full blocks.

@@ -5,7 +5,6 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Order, Statement};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::spans;
 use crate::auth::Scope;
 use crate::db::conn::{self, Conn};
 use crate::db::constraint::{placeholders, translate};
@@ -96,11 +95,13 @@ fn column(name: &str) -> Expr {
 /// Sealed events, in the order asked for, at most [`BUDGET`] entries far.
 ///
 /// One filter picks the index that is walked, the narrowest; each has its own in the order of positions. The others are
-/// asked of every entry on the way.
-pub async fn read(conn: &impl ConnectionTrait, filter: &Filter, scope: &Scope, range: Range) -> Result<Found, Error> {
-    let Some(mut range) = spans::within(conn, filter.from, filter.until, range).await? else {
-        return Ok(Found::default());
-    };
+/// asked of every entry on the way; where times can be is for [`super::spans`] to say before.
+pub async fn read(
+    conn: &impl ConnectionTrait,
+    filter: &Filter,
+    scope: &Scope,
+    mut range: Range,
+) -> Result<Found, Error> {
     let (walked, asked) = conditions(conn.get_database_backend(), filter, scope);
     let (mut rows, mut looked) = (Vec::new(), 0);
     let wanted = usize::try_from(range.limit).map_err(Error::internal)?;
@@ -237,7 +238,7 @@ pub fn leaf_bytes(backend: DbBackend) -> &'static str {
 /// A leaf as it stands there, whoever wrote it.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Leaf {
-    /// Its position; for one that is not sealed yet, its place in the inbox.
+    /// Its position; for one that is not sealed yet, the one that it would have.
     pub seq: i64,
     /// Its bytes.
     pub leaf: Vec<u8>,
@@ -303,12 +304,23 @@ pub async fn sealed(conn: &impl ConnectionTrait, after: i64, limit: u64) -> Resu
     Sealed::find_by_statement(Statement::from_string(backend, sql)).all(conn).await.map_err(translate)
 }
 
+/// A leaf that waits in the inbox.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Unsealed {
+    /// Its event.
+    pub event_id: Uuid,
+    /// Its bytes.
+    pub leaf: Vec<u8>,
+    /// The hash that was written with it.
+    pub leaf_hash: Vec<u8>,
+}
+
 /// Leaves that wait in the inbox, in the order in which they will be sealed.
-pub async fn unsealed(conn: &impl ConnectionTrait) -> Result<Vec<Leaf>, Error> {
+pub async fn unsealed(conn: &impl ConnectionTrait) -> Result<Vec<Unsealed>, Error> {
     let backend = conn.get_database_backend();
     let leaf = leaf_bytes(backend);
-    let sql = format!("SELECT inbox_id AS seq, {leaf} AS leaf FROM audit_inbox ORDER BY inbox_id");
-    Leaf::find_by_statement(Statement::from_string(backend, sql)).all(conn).await.map_err(translate)
+    let sql = format!("SELECT event_id, {leaf} AS leaf, leaf_hash FROM audit_inbox ORDER BY inbox_id");
+    Unsealed::find_by_statement(Statement::from_string(backend, sql)).all(conn).await.map_err(translate)
 }
 
 /// An event that never entered the log.

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use super::http::view;
 use super::news::Head;
 use super::reads::Part;
-use super::seal;
 use super::store::{self, Filter, Range};
 use crate::auth::Scope;
 use crate::auth::policy::permit::ReadEvents;
@@ -55,10 +54,10 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// From behind `after`, so many events.
-    pub fn new(app: App, filter: Filter, scope: Scope, tenure: Tenure, after: i64, left: u64) -> Self {
-        let news = app.news.follow();
-        let (position, size, signed, sent, renewed) = (after, 0, 0, None, steady());
+    /// From behind the first position, so many events, of a log that has the size that stands beside it.
+    pub fn new(app: App, filter: Filter, scope: Scope, tenure: Tenure, place: [i64; 2], left: u64) -> Self {
+        let (news, [position, size]) = (app.news.follow(), place);
+        let (signed, sent, renewed) = (0, None, steady());
         Self { app, filter, scope, tenure, news, position, size, left, signed, sent, renewed }
     }
 
@@ -72,8 +71,6 @@ impl Follower {
 
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let Some(sent) = self.sent else {
-            self.app.db.settle().await?;
-            self.size = seal::size(self.app.db.reader().conn()).await?;
             self.sent = Some(steady());
             return Ok(Some(Bytes::from_static(RETRY)));
         };
@@ -188,6 +185,7 @@ mod tests {
     use crate::grants::GrantDraft;
     use crate::http::Shared;
     use crate::http::limits::Limits;
+    use crate::log::seal;
 
     const ISSUER: &str = "https://idp.test";
     const SECOND: Duration = Duration::from_secs(1);
@@ -221,11 +219,12 @@ mod tests {
             grant::give(&self.app.db, &draft).await.unwrap();
         }
 
-        fn follow(&self) -> Sent {
+        async fn follow(&self) -> Sent {
             let (issued_at, issuer, subject) = (now() / 1_000_000, ISSUER.into(), "auditor".into());
             let token = Caller { issuer, subject, issued_at, expires_at: issued_at + 600, sid: None, jti: None };
             let (app, scope) = (self.app.clone(), Scope::Everything);
-            let follower = Follower::new(app, Filter::default(), scope, Tenure::of(token), -1, u64::MAX);
+            let place = [-1, self.size().await];
+            let follower = Follower::new(app, Filter::default(), scope, Tenure::of(token), place, u64::MAX);
             Box::pin(follower.stream())
         }
 
@@ -253,7 +252,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_takes_nothing_for_30_seconds_is_cut_off_and_nobody_else() {
         let log = Log::new().await;
-        let mut sent = log.follow();
+        let mut sent = log.follow().await;
         assert_eq!(take(&mut sent).await.unwrap().unwrap().as_bytes(), RETRY);
         positions(&mut sent, log.size().await - 1).await;
         // However long it lasts, if something is taken now and then.
@@ -271,7 +270,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_for_one_who_takes_nothing() {
         let log = Log::new().await;
-        let (mut deaf, mut other) = (log.follow(), log.follow());
+        let (mut deaf, mut other) = (log.follow().await, log.follow().await);
         assert_eq!(take(&mut deaf).await.unwrap().unwrap().as_bytes(), RETRY);
         for round in 0..3 {
             log.lets_in(&format!("somebody {round}")).await;

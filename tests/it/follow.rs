@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::both_engines;
+use crate::support::http::send;
 use crate::support::{Person, World, day, log_key, unit};
 
 /// What a follower receives.
@@ -284,6 +285,29 @@ both_engines! {
             assert!(covered <= last + 1, "{covered} after {last}");
             let keys = [log_key().verifier().clone()];
             thidua::log::proof::note::open(checkpoint.data["note"].as_str().unwrap(), &keys).unwrap();
+        }
+    }
+
+    async fn whoever_was_further_than_the_log_is_told(world: World) {
+        let auditor = world.person(Role::Auditor, None).await;
+        assert!(register(world).await);
+        let end = size(world).await;
+        let last = end - 1;
+        assert_eq!(auditor.get(&format!("/v1/events?after={last}")).await.is(200).json()["items"], json!([]));
+        drop(Stream::open(&auditor, "", Some(last)).await);
+        // As after an older copy was restored.
+        for (path, header) in [
+            (format!("/v1/events?after={end}"), None),
+            (format!("/v1/events?after={end}&wait=1"), None),
+            (format!("/v1/events/stream?after={end}"), None),
+            ("/v1/events/stream".to_owned(), Some(end)),
+        ] {
+            let mut request = auditor.request("GET", &path);
+            if let Some(position) = header {
+                request = request.header("Last-Event-ID", position.to_string());
+            }
+            let answer = send(request).await.problem(410, "gone");
+            assert_eq!(answer.json()["size"], end, "{path}");
         }
     }
 

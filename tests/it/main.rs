@@ -7,6 +7,7 @@ mod activities;
 mod ahead;
 mod attestations;
 mod audit_page;
+mod batches;
 mod breaking;
 mod campaigns;
 mod checked;

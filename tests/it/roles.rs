@@ -15,7 +15,7 @@ use thidua::log::proof::policy::Policy;
 use thidua::log::proof::{note, tlog_proof};
 
 use crate::log::rebuild_of;
-use crate::support::{AUDIENCE, Database, Engine, ISSUER, Running, World, free_address, log_key, many, watch};
+use crate::support::{AUDIENCE, Database, Engine, ISSUER, Running, World, free_address, log_key, many, run, watch};
 
 /// A world whose service is served by roles, unless PostgreSQL is not there and need not be.
 async fn with_roles(body: impl AsyncFnOnce(&World, &Roles)) {
@@ -423,4 +423,20 @@ async fn on_an_embedded_database_triggers_stand_before_each_table_of_the_log() {
     }
     raw.close().await.unwrap();
     database.remove().await;
+}
+
+#[actix_web::test]
+async fn a_server_that_answers_before_its_disk_is_known() {
+    run(Engine::Postgres, async |world| {
+        let raw = world.database.raw().await;
+        let careless = texts(&raw, "SELECT 'yes' AS text WHERE current_setting('fsync') = 'off'").await;
+        assert_eq!(world.db.may_forget_commits().await.unwrap(), !careless.is_empty());
+        let off =
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$";
+        raw.execute_unprepared(off).await.unwrap();
+        let anew = world.database.connect().await;
+        assert!(anew.may_forget_commits().await.unwrap());
+        anew.close().await;
+    })
+    .await;
 }

@@ -1,5 +1,6 @@
 //! Keys that took over, in SQL.
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::Value;
 
@@ -34,7 +35,11 @@ pub async fn rotate(tx: &WriteTx<'_>, rotation: &Rotation, statement: &str) -> R
     tx.insert(key, Event::new(EVENT)).await
 }
 
-/// Every rotation, oldest first.
+/// Where a rotation stands in the log; behind all others as long as it has no position.
+const PLACE: &str = "coalesce((SELECT e.seq FROM audit_event e WHERE e.stream_id = log_key.id AND e.stream_ver = 1), \
+                     9223372036854775807)";
+
+/// Every rotation, oldest first: in the order of the log, whatever the clock said that the ids are made of.
 pub async fn rotations(conn: &impl Conn) -> Result<Vec<log_key::Model>, Error> {
-    db::all(conn, log_key::Entity::find().order_by_asc(log_key::Column::Id)).await.map_err(translate)
+    db::all(conn, log_key::Entity::find().order_by_asc(Expr::cust(PLACE))).await.map_err(translate)
 }

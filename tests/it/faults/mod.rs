@@ -4,6 +4,7 @@
 mod clock;
 mod endless;
 mod full;
+mod hosts;
 mod killed;
 mod load;
 mod restarted;

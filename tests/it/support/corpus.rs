@@ -152,6 +152,8 @@ pub enum Twist {
     Version(u64),
     /// No JSON at all.
     Junk(u64),
+    /// Instead of the first text the leaf at this position has the second.
+    Text(u64, &'static str, &'static str),
     /// The erasure took a value less than it should have.
     Erasure,
 }
@@ -310,7 +312,11 @@ fn leaf(position: u64, record: u64, before: Option<(u64, Hash)>, twist: Twist) -
         "reason": reason, "scope": null, "stream": format!("thing/01900000-0000-7000-8000-00000000a{record:03}"),
         "type": kind, "unit": null, "v": 1, "ver": version,
     });
-    canonical(&leaf).unwrap().into_bytes()
+    let leaf = canonical(&leaf).unwrap();
+    match twist {
+        Twist::Text(at, from, to) if at == position => exchanged(leaf.as_bytes(), from, to),
+        _ => leaf.into_bytes(),
+    }
 }
 
 /// Where the personal values of record 0 are erased, and where that is recorded.

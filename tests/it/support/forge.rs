@@ -35,15 +35,21 @@ pub async fn next(world: &World, raw: &DatabaseConnection, unit: Uuid) -> Forged
 
 fn forged(engine: Engine, stream: Uuid, version: i64, tip: &[u8], fictitious: [bool; 2]) -> Forged {
     let event = thidua::id::new_id();
+    let prev = (version > 1).then(|| URL_SAFE_NO_PAD.encode(tip));
     let leaf = canonical(&json!({
         "actor": { "id": null, "kind": "console" }, "at": AT, "changes": { "fictitious": fictitious }, "corr": "00",
-        "id": event, "prev": URL_SAFE_NO_PAD.encode(tip), "reason": null, "scope": null,
+        "id": event, "prev": prev, "reason": null, "scope": null,
         "stream": format!("unit/{stream}"), "type": "unit.amended", "unit": null, "v": 1, "ver": version,
     }));
     Forged { engine, event, stream, version, leaf: Vec::new(), hash: [0; 32] }.with(leaf.unwrap())
 }
 
 impl Forged {
+    /// The first event of a record of its own; there is no row that stands on it.
+    pub fn first(engine: Engine) -> Self {
+        forged(engine, thidua::id::new_id(), 1, &[], [true, false])
+    }
+
     /// With another leaf, and its hash.
     pub fn with(self, leaf: impl Into<Vec<u8>>) -> Self {
         let leaf = leaf.into();
@@ -77,9 +83,20 @@ impl Forged {
     }
 
     pub fn insert(&self) -> String {
+        Self::insert_all(std::slice::from_ref(self))
+    }
+
+    pub fn insert_all(events: &[Self]) -> String {
         format!(
             "INSERT INTO audit_inbox (event_id, stream_type, stream_id, stream_ver, event_type, corr_id, at, day, leaf, \
-             leaf_hash) VALUES ({}, 'unit', {}, {}, 'unit.amended', '00', {}, '2026-01-01', {}, {})",
+             leaf_hash) VALUES {}",
+            events.iter().map(Self::values).collect::<Vec<_>>().join(", ")
+        )
+    }
+
+    fn values(&self) -> String {
+        format!(
+            "({}, 'unit', {}, {}, 'unit.amended', '00', {}, '2026-01-01', {}, {})",
             id(self.engine, self.event),
             id(self.engine, self.stream),
             self.version,

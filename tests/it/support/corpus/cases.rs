@@ -282,11 +282,17 @@ fn ranges(log: &Log) -> Vec<Case> {
 
 /// Signed by the log, and yet not what a log may have.
 fn faulty_logs() -> Vec<Case> {
+    const CONSOLE: &str = "{\"actor\":{\"id\":null,\"kind\":\"console\"}";
     let of = |name: &str, twist: Twist| export(&Log::new(twist), name, 0, SIZE);
+    let no_leaf = "the line is no leaf, in the log itself";
     vec![
         of("the log itself, prev", Twist::Prev(28)).refused("the version before, in the log itself").at(28),
         of("the log itself, version", Twist::Version(28)).refused("in the log itself").at(28),
         of("the log itself, no leaf", Twist::Junk(39)).refused("the line is no leaf, in the log itself").at(39),
+        of("the log itself, no leaf but for its end", Twist::Text(39, CONSOLE, "not json")).refused(no_leaf).at(39),
+        of("the log itself, no leaf but for a comma", Twist::Text(39, CONSOLE, "{")).refused(no_leaf).at(39),
+        of("the log itself, half a version", Twist::Text(39, "\"ver\":9}", "\"ver\":9.0}")).refused(no_leaf).at(39),
+        of("the log itself, version yes", Twist::Text(0, "\"ver\":1}", "\"ver\":true}")).refused(no_leaf).at(0),
         of("the log itself, first version", Twist::Version(0)).refused("begins with version 2").at(0),
         of("the log itself, first prev", Twist::Prev(0)).refused("in the log itself").at(0),
     ]
@@ -362,6 +368,9 @@ fn diffs(log: &Log) -> Vec<Case> {
         diff("fork", log.signed(SIZE), other.signed(SIZE)).refused("the log forked"),
         shown(diff("fork, by a proof", log.signed(13), other.signed(SIZE)), &other)
             .refused("the consistency proof from 13"),
+        diff("proof altered", log.signed(13), log.signed(SIZE))
+            .with("consistency", altered_consistency(&log.consistency(13, SIZE)))
+            .refused("unless another proof leads from one to the other"),
         diff("reversed", log.signed(SIZE), log.signed(13)).refused("fewer than the 40"),
         diff("by another key", sign(&log.checkpoint(13), &[stranger()], &[]), log.signed(SIZE)).refused("OLD: "),
         diff("no checkpoint", log.signed(13), b"nothing".to_vec()).refused("NEW: "),
