@@ -10,7 +10,7 @@ use thidua::grants::GrantDraft;
 use crate::both_engines;
 use crate::support::clock::Clock;
 use crate::support::program::{CALLER, Program};
-use crate::support::{ISSUER, day};
+use crate::support::{ISSUER, day, signer};
 
 const HOUR: i64 = 3600;
 const DAYS_400: i64 = 400 * 24 * HOUR;
@@ -46,6 +46,7 @@ both_engines! {
         let draft = GrantDraft { issuer, subject, label: None, role, unit: None, valid_from, valid_to: None };
         grant::give(&world.db, &draft).await.unwrap();
         let mut program = Program::new(&world.database.url).await;
+        let anchor = program.signs();
         let directory = tempfile::tempdir().unwrap();
         let Some(clock) = Clock::of(&mut program, directory.path()) else { return };
         let mut service = program.serve().await;
@@ -88,6 +89,8 @@ both_engines! {
         assert_eq!(found, expected, "dense, in the order of commits");
         drop(service);
         crate::faults::sealing::is_sound(&world.db).await;
+        assert!(anchor.exists(), "the log was signed");
+        assert_eq!(signer(&world.db, &anchor).await.trouble(), None);
         assert_eq!(crate::log::rebuild_of(world).await.differences, Vec::<String>::new());
     }
 }

@@ -58,6 +58,7 @@ async fn filled(program: &Program, disk: &Disk, reads_go_on: bool, revive: impl 
     drop(service);
     let service = program.serve().await;
     ledger.holds(program, &program.url, 0).await;
+    assert!(program.anchor().exists(), "the log was signed");
     program.does(&["log", "rebuild", "--check"]);
     drop(service);
 }
@@ -66,7 +67,8 @@ async fn filled(program: &Program, disk: &Disk, reads_go_on: bool, revive: impl 
 async fn full_under_sqlite() {
     let Some(disk) = Disk::mount(8) else { return };
     watch(LONGEST);
-    let program = Program::new(&format!("sqlite://{}", disk.path().join("thidua.db").display())).await;
+    let mut program = Program::new(&format!("sqlite://{}", disk.path().join("thidua.db").display())).await;
+    program.signs();
     filled(&program, &disk, true, async || {}).await;
     let raw = Sea::connect(&program.url).await.unwrap();
     let check = Statement::from_string(DbBackend::Sqlite, "PRAGMA integrity_check");
@@ -81,7 +83,8 @@ async fn full_under_postgres() {
     let settings = ["fsync=on", "shared_buffers=16MB", "min_wal_size=2MB", "max_wal_size=4MB"];
     let Some(mut cluster) = Cluster::create(disk.path(), &settings) else { return };
     cluster.start().await;
-    let program = Program::new(&cluster.database().await).await;
+    let mut program = Program::new(&cluster.database().await).await;
+    program.signs();
     // Without room for its own log PostgreSQL stops altogether.
     filled(&program, &disk, false, async || {
         if cluster.lives() {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use thidua::db::Db;
 use thidua::log::rebuild;
 
-use crate::support::Answer;
 use crate::support::program::Program;
+use crate::support::{Answer, signer};
 
 /// What one writer knows of one village.
 struct Entry {
@@ -116,6 +116,9 @@ impl Ledger {
         // The administrator's account and grant, then one an effect.
         assert_eq!(i64::try_from(report.events).unwrap(), changes + beside + 2);
         fresh.close().await;
+        if program.anchor().exists() {
+            assert_eq!(signer(&db, &program.anchor()).await.trouble(), None, "there is one history");
+        }
         db.close().await;
     }
 }

@@ -37,7 +37,9 @@ async fn postgres_restarted_under_load() {
     let Some(mut cluster) = Cluster::create(directory.path(), &["fsync=on", "shared_buffers=16MB"]) else { return };
     cluster.start().await;
     let url = cluster.database().await;
-    let program = Program::new(&url).await;
+    let mut program = Program::new(&url).await;
+    let anchor = program.signs();
+    let program = program;
     let service = program.serve().await;
     let (ledger, over) = (Ledger::default(), Cell::new(false));
     let writers = (0..6).map(|writer| {
@@ -60,4 +62,5 @@ async fn postgres_restarted_under_load() {
     }
     ledger.holds(&program, &url, 4).await;
     drop(service);
+    assert!(anchor.exists(), "the log was signed");
 }

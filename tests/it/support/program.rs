@@ -57,12 +57,17 @@ impl Program {
 
     /// From now on the log is signed, and what was signed is remembered in this file.
     pub fn signs(&mut self) -> PathBuf {
-        let [key, anchor] = ["log.key", "anchor"].map(|name| self.directory.path().join(name));
+        let (key, anchor) = (self.directory.path().join("log.key"), self.anchor());
         write_secret(&key, &log_key().to_skey().unwrap()).unwrap();
         for (name, file) in [("THIDUA_LOG_KEY_FILE", &key), ("THIDUA_LOG_ANCHOR_FILE", &anchor)] {
             self.environment.push((name.to_owned(), file.display().to_string()));
         }
         anchor
+    }
+
+    /// The file in which it is remembered what was signed, once something is.
+    pub fn anchor(&self) -> PathBuf {
+        self.directory.path().join("anchor")
     }
 
     /// The command that runs it with these words.
