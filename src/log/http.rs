@@ -69,7 +69,7 @@ pub struct EventPage {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct EventQuery {
-    /// Positions greater than this.
+    /// Positions greater than this. One that the log does not have is answered with 410 `gone` and the log's `size`: an older copy was restored.
     #[garde(range(min = -1, max = MAX_SAFE))]
     #[param(minimum = -1)]
     after: Option<i64>,
@@ -167,7 +167,7 @@ pub async fn list_events(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct FollowQuery {
-    /// Positions greater than this, unless `Last-Event-ID` says another one; from the first event if absent.
+    /// Positions greater than this, unless `Last-Event-ID` says another one; from the first event if absent. 410 `gone` as in the list.
     #[garde(range(min = -1, max = MAX_SAFE))]
     #[param(minimum = -1)]
     after: Option<i64>,
