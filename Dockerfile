@@ -11,8 +11,6 @@ COPY --from=build /thidua /usr/local/bin/thidua
 # Where the anchor of the log lies; a new volume that is mounted here is given this owner.
 COPY --from=build --chown=65532:65532 /anchor /var/lib/thidua
 WORKDIR /home/nonroot
-# glibc keeps what each thread freed for that thread; with two heaps for all of them it keeps less, and is no slower.
-ENV MALLOC_ARENA_MAX=2
 EXPOSE 8080
 ENTRYPOINT ["/usr/local/bin/thidua"]
 CMD ["serve"]

@@ -188,8 +188,6 @@ impl Bed {
 
     async fn start(&self, mut command: Command, more: &[(&str, &str)]) -> (Running, String, Duration) {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        // As the image starts it.
-        command.env("MALLOC_ARENA_MAX", "2");
         command.env("THIDUA_JWKS_FILE", self.path("jwks.json")).env("THIDUA_ISSUER", ISSUER);
         command.env("THIDUA_AUDIENCE", AUDIENCE).env("THIDUA_TOKEN_MAX_LIFETIME", "86400");
         command.env("THIDUA_RATE_PER_ADDRESS", "0").env("THIDUA_RATE_PER_CALLER", "0");

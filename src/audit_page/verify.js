@@ -199,8 +199,8 @@ function linkOf(leaf) {
     parsed = null;
   }
   const { stream, ver, prev = null } = parsed ?? {};
-  // 1.0 is no version, and JSON.parse does not tell it from 1.
-  const isVersion = Number.isSafeInteger(ver) && ver >= 0 && new RegExp(`"ver"\\s*:\\s*${ver}\\s*[,}]`).test(json ?? "");
+  // 1.0 is no version, and JSON.parse does not tell it from 1. Leaves have no such numbers anywhere.
+  const isVersion = Number.isSafeInteger(ver) && ver >= 0 && !/"ver"\s*:\s*-?\d+[.eE]/.test(json ?? "");
   const isLink = typeof stream === "string" && isVersion && (prev === null || typeof prev === "string");
   if (!isLink) throw new Refused("not_a_leaf");
   return { stream, version: ver, previous: prev };

@@ -312,7 +312,7 @@ fn possible(path: &str, operation: &Operation, has_body: bool) -> Vec<Code> {
         codes.push(Code::NotFound);
     }
     // Whoever follows is told when what it has not seen yet is not kept any more.
-    if path == "/v1/events" || path == "/v1/events/stream" {
+    if path.ends_with("/events") || path == "/v1/events/stream" {
         codes.push(Code::Gone);
     }
     if has_body {

@@ -232,17 +232,23 @@ pub(super) async fn same_database(
     Err(Error::internal(format!("{name} leads to another database than THIDUA_DATABASE_URL")))
 }
 
+/// True if this session is answered before its COMMIT is on the disk.
+async fn forgets(conn: &impl ConnectionTrait) -> Result<bool, Error> {
+    let sql = "SELECT current_setting('synchronous_commit') = 'off' OR current_setting('fsync') = 'off' AS may";
+    let row = conn.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+    let row = row.map_err(translate)?.ok_or_else(|| Error::internal("a query without FROM has a row"))?;
+    row.try_get("", "may").map_err(translate)
+}
+
 impl Db {
-    /// True if the server answers a COMMIT before it is on its disk.
+    /// True if the server answers a COMMIT of any of our roles before it is on its disk.
     pub async fn may_forget_commits(&self) -> Result<bool, Error> {
-        let reader = self.reader();
-        if reader.conn().get_database_backend() != DbBackend::Postgres {
+        let (keeper, eraser) = (self.keeper(), self.as_eraser().reader());
+        if keeper.get_database_backend() != DbBackend::Postgres {
             return Ok(false);
         }
-        let sql = "SELECT current_setting('synchronous_commit') = 'off' OR current_setting('fsync') = 'off' AS may";
-        let row = reader.conn().query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
-        let row = row.map_err(translate)?.ok_or_else(|| Error::internal("a query without FROM has a row"))?;
-        row.try_get("", "may").map_err(translate)
+        let reader = self.reader();
+        Ok(forgets(reader.conn()).await? || forgets(&keeper).await? || forgets(eraser.conn()).await?)
     }
 
     /// True if the application could write the log, or delete what was disclosed, without the other roles.

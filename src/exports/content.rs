@@ -11,7 +11,7 @@ use crate::log::store::{self, Leaf};
 pub const NDJSON: &str = "application/x-ndjson";
 
 /// Leaves that are held at a time: at most 64 KiB each, mostly less than one.
-pub const CHUNK: i64 = 256;
+pub const CHUNK: i64 = 512;
 
 /// The lines of the positions after `after` and before `to`.
 pub fn lines(app: App, after: i64, to: i64) -> impl Stream<Item = Result<Bytes, Error>> {

@@ -57,7 +57,7 @@ impl KeptPass {
             std::mem::replace(&mut told.is_watched, true)
         };
         if !is_watched {
-            tokio::spawn(forget(self.0.clone()));
+            tokio::spawn(forget(Watching(self.0.clone())));
         }
         if let Some(found) = self.0.answer(conn, position).await? {
             return Ok(found);
@@ -116,8 +116,18 @@ async fn stands(conn: &impl Conn, leaf: Option<&Leaf>) -> Result<bool, Error> {
     Ok(there.first().is_some_and(|there| there.seq == leaf.seq && there.leaf == leaf.leaf))
 }
 
+/// It may also end with its thread.
+struct Watching(Arc<Kept>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.told().is_watched = false;
+    }
+}
+
 /// Lets go of everything once nobody has asked for a while.
-async fn forget(kept: Arc<Kept>) {
+async fn forget(watching: Watching) {
+    let kept = &watching.0;
     loop {
         let rest = KEPT.saturating_sub(steady().saturating_sub(kept.told().asked));
         tokio::time::sleep(rest).await;
@@ -127,7 +137,6 @@ async fn forget(kept: Arc<Kept>) {
         if steady().saturating_sub(told.asked) >= KEPT {
             *pass = None;
             told.answers.clear();
-            told.is_watched = false;
             return;
         }
     }

@@ -13,7 +13,7 @@
 //! it is sealed, and if not it waits in the inbox, where `log rebuild --check` names it. What comes after it in its record
 //! waits behind it, so that all of it has its place once somebody put the event right.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, Statement, Value as SqlValue};
@@ -25,7 +25,7 @@ use super::store::leaf_bytes;
 use super::{spans, tiles};
 use crate::canonical::canonical;
 use crate::clock;
-use crate::db::constraint::translate;
+use crate::db::constraint::{placeholders, translate};
 use crate::db::event::leaf_hash;
 use crate::error::Error;
 
@@ -180,7 +180,8 @@ pub async fn seal_all(conn: &DatabaseTransaction, floor: &Floor, mut head: Front
     // Rows of the first batch that have to wait are among them once more; whatever is committed from here on is not.
     let rest = waiting_ids(conn, waiting).await?;
     for ids in rest.chunks(BATCH) {
-        let rows = read_inbox(conn, waiting, Some(ids)).await?;
+        let mut rows = read_inbox(conn, waiting, ids.first().zip(ids.last())).await?;
+        rows.retain(|row| ids.binary_search(&row.inbox_id).is_ok());
         seal_batch(conn, waiting, rows, &mut head).await?;
     }
     Ok(())
@@ -192,12 +193,14 @@ async fn seal_batch(
     rows: Vec<InboxRow>,
     head: &mut Frontier,
 ) -> Result<(), Error> {
+    let mut refused = HashSet::new();
     let (mut good, mut bad, mut last) = (Vec::with_capacity(rows.len()), Vec::new(), HashMap::new());
     for row in rows {
         let worth = row.worth();
         let before = last.get(&row.stream_id).copied().unwrap_or(row.sealed);
         if worth == Worth::Worthless || row.known || row.stream_ver != before + 1 {
-            bad.push(row);
+            let behind = worth != Worth::Worthless && !row.known && row.stream_ver > before;
+            bad.push((row, behind));
         } else if worth == Worth::Sound || !set_aside(conn, &row).await? {
             last.insert(row.stream_id, row.stream_ver);
             good.push(row);
@@ -205,8 +208,13 @@ async fn seal_batch(
     }
     append(conn, waiting, &good, head).await?;
     // After the good ones: of two events of one version the second is only superfluous once the first is sealed.
-    for row in bad {
+    for (row, behind) in bad {
+        // What waits behind another waits as long as that one; it is not tried one by one.
+        if behind && refused.contains(&row.stream_id) {
+            continue;
+        }
         if !set_aside(conn, &row).await? {
+            refused.insert(row.stream_id);
             let (event_id, stream_id) = (row.event_id, row.stream_id);
             let version = row.stream_ver;
             tracing::error!(%event_id, %stream_id, version, "an event that a row stands on cannot be sealed");
@@ -215,22 +223,34 @@ async fn seal_batch(
     Ok(())
 }
 
-/// The rows of these numbers, or the oldest.
+/// The rows from one number to another, or the oldest.
 ///
 /// With what the log has of them already, which a forgery repeats. Asked with LIMIT: an EXISTS would be answered out of a
 /// hash of the whole log wherever PostgreSQL takes the inbox for long.
-async fn read_inbox(conn: &DatabaseTransaction, waiting: Waiting, ids: Option<&[i64]>) -> Result<Vec<InboxRow>, Error> {
+async fn read_inbox(
+    conn: &DatabaseTransaction,
+    waiting: Waiting,
+    between: Option<(&i64, &i64)>,
+) -> Result<Vec<InboxRow>, Error> {
     let backend = conn.get_database_backend();
     let (leaf, kept_to) = (leaf_bytes(backend), waiting.bound());
-    let which = ids.map_or_else(String::new, |ids| format!(" AND i.inbox_id IN ({})", listed(ids.iter())));
+    let place = |n| placeholders(backend, n, 1);
+    let next = waiting.values().into_iter().len() + 1;
+    let which = match between {
+        Some(_) => {
+            format!("AND i.inbox_id >= {} AND i.inbox_id <= {} ORDER BY i.inbox_id", place(next), place(next + 1))
+        }
+        None => format!("ORDER BY i.inbox_id LIMIT {BATCH}"),
+    };
     let sql = format!(
         "SELECT i.inbox_id, i.event_id, i.stream_id, i.stream_ver, {leaf} AS leaf, i.leaf_hash, i.true_to_leaf, \
          coalesce((SELECT e.stream_ver FROM audit_event e WHERE e.stream_id = i.stream_id \
          ORDER BY e.stream_ver DESC LIMIT 1), 0) AS sealed, \
          coalesce((SELECT TRUE FROM audit_event e WHERE e.event_id = i.event_id LIMIT 1), FALSE) AS known \
-         FROM audit_inbox i WHERE TRUE{kept_to}{which} ORDER BY i.inbox_id LIMIT {BATCH}"
+         FROM audit_inbox i WHERE TRUE{kept_to} {which}"
     );
-    let statement = Statement::from_sql_and_values(backend, sql, waiting.values());
+    let bounds = between.into_iter().flat_map(|(first, last)| [*first, *last]).map(SqlValue::from);
+    let statement = Statement::from_sql_and_values(backend, sql, waiting.values().into_iter().chain(bounds));
     InboxRow::find_by_statement(statement).all(conn).await.map_err(translate)
 }
 

@@ -5,7 +5,6 @@
 //! copy was restored, or somebody changed the log, and every further event would stand in a history that nobody can
 //! prove. Several replicas may sign; each asks the same questions, and remembers what the others signed before it shows it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -104,8 +103,8 @@ pub struct Signer {
     /// Who waits for a checkpoint gets the one that is being signed, if it goes far enough.
     turn: Mutex<()>,
     last: std::sync::Mutex<Option<Last>>,
-    /// The anchor remembers at least so many events.
-    held: AtomicU64,
+    /// The anchor remembers at least so many events; one at a time brings it further.
+    held: Mutex<u64>,
     edge: Edge,
     trouble: OnceLock<Trouble>,
     /// Moves with every signature that is kept, ours or a witness's.
@@ -123,7 +122,7 @@ impl Signer {
             keys,
             turn: Mutex::new(()),
             last,
-            held: AtomicU64::new(0),
+            held: Default::default(),
             edge: Edge::default(),
             trouble: OnceLock::new(),
             news: watch::Sender::new(0),
@@ -191,7 +190,8 @@ impl Signer {
     /// only because it was not itself who signed last.
     async fn hold(&self, signed: &Signed) -> Result<(), Failure> {
         let size = signed.checkpoint.size();
-        if self.held.load(Ordering::Relaxed) >= size {
+        let mut held = self.held.lock().await;
+        if *held >= size {
             return Ok(());
         }
         for _ in 0..ATTEMPTS {
@@ -206,7 +206,7 @@ impl Signer {
                 }
             }
             if known >= size || self.remember(before, signed.note.clone()).await? {
-                self.held.fetch_max(size, Ordering::Relaxed);
+                *held = size;
                 return Ok(());
             }
         }
@@ -368,7 +368,6 @@ impl Signer {
                 signed
             }
         };
-        self.held.fetch_max(signed.checkpoint.size(), Ordering::Relaxed);
         self.keep(&signed).await?;
         *self.last() = Some(Last { signed: signed.clone(), tree: head, at: steady(), compared });
         Ok(Some(signed))

@@ -1,8 +1,9 @@
 //! Between which times the events of each block of positions lie. An event of an earlier time may be sealed later, so that
 //! no order of times is one of positions; with this a filter of times still reads only where its events can be.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value as SqlValue};
-use tokio::sync::Mutex;
 
 use super::store::{self, Filter, Found, Range};
 use crate::auth::Scope;
@@ -41,7 +42,7 @@ pub async fn is_true(conn: &impl ConnectionTrait, block: u64) -> Result<bool, Er
 /// What one process knows of the full blocks, oldest first. None of them ever changes, so each is read once: to look through
 /// them all for every page would take longer the longer the log is.
 #[derive(Default)]
-pub struct Spans(Mutex<Vec<Span>>);
+pub struct Spans(Mutex<Arc<Vec<Span>>>);
 
 #[derive(Clone, Copy, PartialEq, Eq, FromQueryResult)]
 struct Span {
@@ -79,12 +80,9 @@ impl Spans {
         let (from, until) = (from.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
         let size = i64::try_from(BLOCK).map_err(Error::internal)?;
         let touches = |span: &&Span| span.max_at >= from && span.min_at < until;
-        let (first, last, end) = {
-            let mut known = self.0.lock().await;
-            renew(conn, &mut known).await?;
-            (known.iter().find(touches).copied(), known.iter().rfind(touches).copied(), known.len())
-        };
-        let rest = i64::try_from(end).map_err(Error::internal)? * size;
+        let known = self.renewed(conn).await?;
+        let (first, last) = (known.iter().find(touches), known.iter().rfind(touches));
+        let rest = i64::try_from(known.len()).map_err(Error::internal)? * size;
         let in_rest = in_rest(conn, rest, [from, until]).await?;
         let first = first.map(|span| span.block * size).or(in_rest.then_some(rest));
         let Some(first) = first else { return Ok(None) };
@@ -95,26 +93,32 @@ impl Spans {
             ..range
         }))
     }
-}
 
-/// Reads what became full since. The block that was the last is read again: where it is not the same, as on a server that
-/// had not heard of it when it took over, all of them are.
-async fn renew(conn: &impl ConnectionTrait, known: &mut Vec<Span>) -> Result<(), Error> {
-    let last = known.pop();
-    let mut spans = from_block(conn, known.len()).await?;
-    if last.is_some() && spans.first() != last.as_ref() {
-        known.clear();
-        spans = from_block(conn, 0).await?;
-    }
-    for span in spans {
-        if usize::try_from(span.block) != Ok(known.len()) {
-            let block = known.len();
-            known.clear();
-            return Err(Error::internal(format!("nobody knows between which times block {block} of the log lies")));
+    /// With what became full since. The block that was the last is read again: where it is not the same, as on a server that
+    /// had not heard of it when it took over, all of them are.
+    async fn renewed(&self, conn: &impl ConnectionTrait) -> Result<Arc<Vec<Span>>, Error> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (last, before) = known.split_last().map_or((None, &[][..]), |(last, before)| (Some(last), before));
+        let mut read = from_block(conn, before.len()).await?;
+        if last.is_some() && read.first() == last && read.len() == 1 {
+            return Ok(known);
         }
-        known.push(span);
+        let mut all = before.to_vec();
+        if read.first() != last {
+            all.clear();
+            read = from_block(conn, 0).await?;
+        }
+        for span in read {
+            if usize::try_from(span.block) != Ok(all.len()) {
+                let block = all.len();
+                return Err(Error::internal(format!("nobody knows between which times block {block} of the log lies")));
+            }
+            all.push(span);
+        }
+        let all = Arc::new(all);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = all.clone();
+        Ok(all)
     }
-    Ok(())
 }
 
 async fn from_block(conn: &impl ConnectionTrait, from: usize) -> Result<Vec<Span>, Error> {

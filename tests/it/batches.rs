@@ -28,10 +28,13 @@ fn many(engine: Engine) -> usize {
     if engine == Engine::Postgres { 8_400 } else { 800 }
 }
 
-/// So many events of as many records, committed at once.
-async fn insert(raw: &DatabaseConnection, engine: Engine, number: usize) {
+fn events(engine: Engine, number: usize) -> Vec<Forged> {
+    (0..number).map(|_| Forged::first(engine)).collect()
+}
+
+/// Committed at once.
+async fn insert(raw: &DatabaseConnection, events: &[Forged]) {
     let tx = raw.begin().await.unwrap();
-    let events: Vec<Forged> = (0..number).map(|_| Forged::first(engine)).collect();
     for part in events.chunks(400) {
         tx.execute_unprepared(&Forged::insert_all(part)).await.unwrap();
     }
@@ -68,17 +71,17 @@ async fn tile(world: &World, path: &str) -> Vec<Hash> {
 
 both_engines! {
     async fn a_log_of_more_than_a_tile_of_tiles_is_sealed_served_and_proven(world: World) {
-        let raw = world.database.raw().await;
+        let (raw, engine) = (world.database.raw().await, world.database.engine);
         let auditor = world.person(Role::Auditor, None).await;
         sealed(world).await;
         while size(world).await < TILE * TILE + 100 {
-            insert(&raw, world.database.engine, many(world.database.engine)).await;
+            insert(&raw, &events(engine, many(engine))).await;
             sealed(world).await;
         }
         let leaves = store::leaves(world.db.reader().conn(), -1, 1_000_000).await.unwrap();
         assert!(leaves.iter().zip(0..).all(|(leaf, position)| leaf.seq == position), "dense");
         let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(&leaf.leaf)).collect();
-        let events = hashes.len() as u64;
+        let size = hashes.len() as u64;
 
         let policy = world.nobody().get("/v1/log/policy").await.is(200).text;
         let policy = Policy::parse(policy.as_bytes()).unwrap();
@@ -94,11 +97,11 @@ both_engines! {
         assert_eq!(tile(world, "1/000").await, roots);
         assert_eq!(tile(world, "2/000.p/1").await, [root_of(&roots)]);
         for from in [1, TILE, TILE * TILE - 1, TILE * TILE, TILE * TILE + 1] {
-            let said = world.nobody().get(&format!("/v1/log/consistency?from={from}&to={events}")).await.is(200).json();
+            let said = world.nobody().get(&format!("/v1/log/consistency?from={from}&to={size}")).await.is(200).json();
             let decoded = |hash: &serde_json::Value| STANDARD.decode(hash.as_str().unwrap()).unwrap().try_into().unwrap();
             let path: Vec<Hash> = said["hashes"].as_array().unwrap().iter().map(decoded).collect();
             let roots = [root_of(&hashes[..from]), root_of(&hashes)];
-            verify_consistency(from as u64, &roots[0], events, &roots[1], &path).unwrap();
+            verify_consistency(from as u64, &roots[0], size, &roots[1], &path).unwrap();
         }
     }
 }
@@ -110,6 +113,8 @@ async fn what_is_committed_between_two_batches_keeps_its_order() {
         let raw = world.database.raw().await;
         world.db.settle().await.unwrap();
         let (early, late) = (new_id(), new_id());
+        // A little more than a batch, made before the clock of an open transaction runs.
+        let forged = events(Engine::Postgres, 4_100);
         let (inserted, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (db, told, waits) = (world.db.clone(), inserted.clone(), go_on.clone());
         let slow = actix_web::rt::spawn(async move {
@@ -128,8 +133,9 @@ async fn what_is_committed_between_two_batches_keeps_its_order() {
         let held = world.database.raw().await;
         let tiles = held.begin().await.unwrap();
         tiles.execute_unprepared("LOCK TABLE audit_tile IN EXCLUSIVE MODE").await.unwrap();
-        insert(&raw, Engine::Postgres, many(Engine::Postgres)).await;
-        let blocked = "SELECT pid FROM pg_locks WHERE relation = 'audit_tile'::regclass AND NOT granted";
+        insert(&raw, &forged).await;
+        let blocked = "SELECT pid FROM pg_locks WHERE relation = 'audit_tile'::regclass AND NOT granted \
+                       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         let sealing = loop {
             let row = raw.query_one_raw(Statement::from_string(DbBackend::Postgres, blocked)).await.unwrap();
             if let Some(row) = row {

@@ -41,5 +41,7 @@ const PLACE: &str = "coalesce((SELECT e.seq FROM audit_event e WHERE e.stream_id
 
 /// Every rotation, oldest first: in the order of the log, whatever the clock said that the ids are made of.
 pub async fn rotations(conn: &impl Conn) -> Result<Vec<log_key::Model>, Error> {
-    db::all(conn, log_key::Entity::find().order_by_asc(Expr::cust(PLACE))).await.map_err(translate)
+    db::all(conn, log_key::Entity::find().order_by_asc(Expr::cust(PLACE)).order_by_asc(log_key::Column::Id))
+        .await
+        .map_err(translate)
 }

@@ -72,9 +72,10 @@ pub struct Link<'a> {
 impl<'a> Link<'a> {
     /// Reads what is needed of a leaf.
     pub fn of(leaf: &'a [u8]) -> Result<Self, Broken> {
+        let text = std::str::from_utf8(leaf).map_err(|_| Broken::NotALeaf)?;
         match ending(leaf) {
-            Some(link) => serde_json::from_slice::<IgnoredAny>(leaf).map(|_| link).map_err(|_| Broken::NotALeaf),
-            None => serde_json::from_slice(leaf).map_err(|_| Broken::NotALeaf),
+            Some(link) => serde_json::from_str::<IgnoredAny>(text).map(|_| link).map_err(|_| Broken::NotALeaf),
+            None => serde_json::from_str(text).map_err(|_| Broken::NotALeaf),
         }
     }
 
