@@ -55,7 +55,9 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Error> {
     if !Db::is_embedded(&urls.app) {
         tell_of_rights(&db, &urls).await?;
         if db.may_forget_commits().await? {
-            tracing::warn!("synchronous_commit is off: what is acknowledged or signed can be lost with the server");
+            tracing::warn!(
+                "synchronous_commit or fsync is off: what is acknowledged or signed can be lost with the server"
+            );
         }
     }
     let shared = Shared::new(db.clone(), verifier, limits, None).await?;

@@ -83,6 +83,16 @@ fn text() -> impl Strategy<Value = Value> {
     ]
 }
 
+#[test]
+fn what_only_ends_like_a_leaf_is_none() {
+    let end = b",\"prev\":null,\"reason\":null,\"scope\":null,\"stream\":\"thing/a\",\"type\":\"t\",\"unit\":null,\"v\":1,\"ver\":1}";
+    let link = |start: &[u8]| Link::of(&[start, end].concat()).map(|link| link.version);
+    assert_eq!(link(b"{\"actor\":\"x\""), Ok(1));
+    for start in [&b"not json"[..], b"{", b"", b"{\"actor\":{\"id\":1", b"{\"actor\":\"\xff\"", b"{\"actor\":\"\n\""] {
+        assert_eq!(link(start), Err(Broken::NotALeaf), "{}", start.escape_ascii());
+    }
+}
+
 proptest! {
     #[test]
     fn the_quick_way_says_what_the_slow_one_says(
