@@ -7,6 +7,7 @@
 //! answered.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -14,7 +15,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use migration::{Migrator, MigratorTrait, SchemaManager};
 
@@ -42,6 +43,9 @@ pub(super) struct Sqlite {
     writer: DatabaseConnection,
     readers: DatabaseConnection,
     queue: mpsc::Sender<Waiting>,
+    /// Held for a group of writes, and for a cleaning. SQLite would let the cleaning starve beside a busy writer, and fail
+    /// at once beside its checkpoint; here they take turns.
+    alone: Arc<Mutex<()>>,
     /// For connections of their own.
     url: String,
 }
@@ -86,8 +90,9 @@ impl Sqlite {
         let writer = pool(url, 1, false).await?;
         let readers = pool(url, READERS, true).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write(writer.clone(), waiting, group, sealed));
-        Ok(Self { writer, readers, queue, url: url.to_owned() })
+        let alone = Arc::new(Mutex::new(()));
+        tokio::spawn(write(writer.clone(), waiting, group, sealed, alone.clone()));
+        Ok(Self { writer, readers, queue, alone, url: url.to_owned() })
     }
 
     pub(super) fn readers(&self) -> DatabaseConnection {
@@ -160,14 +165,18 @@ impl Sqlite {
     /// Leaves nothing of what was erased in the file and in the WAL beside it. A reader that still needs the WAL is waited
     /// for a moment, and then behind the caller's back.
     pub(super) async fn scrub(&self) {
-        if self.clean(Cleaning::File).await {
+        let mut left = self.clean(Cleaning::File).await;
+        if left.is_none() {
             return;
         }
         tracing::info!("what was erased stays in the files until those who use them are done");
         let this = self.clone();
         tokio::spawn(async move {
-            while !this.readers.get_sqlite_connection_pool().is_closed() && !this.clean(Cleaning::File).await {
+            while let Some(what) = left
+                && !this.readers.get_sqlite_connection_pool().is_closed()
+            {
                 tokio::time::sleep(PATIENCE).await;
+                left = this.clean(what).await;
             }
         });
     }
@@ -177,13 +186,15 @@ impl Sqlite {
         self.clean(Cleaning::Wal).await;
     }
 
-    async fn clean(&self, what: Cleaning) -> bool {
+    /// What is left to be cleaned.
+    async fn clean(&self, what: Cleaning) -> Option<Cleaning> {
+        let _alone = self.alone.lock().await;
         let cleaned = clean(&self.url, what).await;
-        cleaned.inspect_err(|error| tracing::warn!(%error, "the files are not clean yet")).unwrap_or(false)
+        cleaned.inspect_err(|error| tracing::warn!(%error, "the files are not clean yet")).unwrap_or(Some(what))
     }
 
     pub(super) async fn close(self) {
-        let Self { writer, readers, queue, url: _ } = self;
+        let Self { writer, readers, queue, .. } = self;
         drop(queue);
         let _ = readers.close().await;
         let _ = writer.close().await;
@@ -258,13 +269,13 @@ enum Cleaning {
     File,
 }
 
-/// Writes the database anew and cuts the WAL off; false if somebody still reads from it. A connection of its own, so that
-/// whoever wants to write waits no longer than this takes.
+/// Writes the database anew and cuts the WAL off; what is left to do if somebody still reads from it. A connection of its
+/// own, so that whoever wants to write waits no longer than this takes.
 ///
 /// `secure_delete` overwrites what is deleted, but not the copies that stay behind in unused space when SQLite moves rows
 /// from a page to its neighbour: those go only when the pages are written anew. A large database would keep its writers
 /// waiting; there the operator chooses the hour.
-async fn clean(url: &str, what: Cleaning) -> Result<bool, DbErr> {
+async fn clean(url: &str, what: Cleaning) -> Result<Option<Cleaning>, DbErr> {
     let mut options = ConnectOptions::new(if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rw") });
     options.max_connections(1).sqlx_logging(false);
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(PATIENCE).pragma("secure_delete", "ON"));
@@ -276,10 +287,10 @@ async fn clean(url: &str, what: Cleaning) -> Result<bool, DbErr> {
 
 /// Leaves nothing of what was deleted in the files of a small database; false if somebody still reads from it.
 pub(super) async fn clear(url: &str) -> Result<bool, DbErr> {
-    clean(url, Cleaning::File).await
+    clean(url, Cleaning::File).await.map(|left| left.is_none())
 }
 
-async fn clean_with(conn: &DatabaseConnection, what: Cleaning) -> Result<bool, DbErr> {
+async fn clean_with(conn: &DatabaseConnection, what: Cleaning) -> Result<Option<Cleaning>, DbErr> {
     let ask = async |sql: &str| conn.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await;
     let size = ask("SELECT page_count * page_size AS size FROM pragma_page_count(), pragma_page_size()").await?;
     let size = size.map_or(Ok(0), |row| row.try_get::<i64>("", "size"))?;
@@ -289,7 +300,8 @@ async fn clean_with(conn: &DatabaseConnection, what: Cleaning) -> Result<bool, D
         tracing::warn!(size, "too large to be written anew at once: back up and restore to clear its unused space");
     }
     let row = ask("PRAGMA wal_checkpoint(TRUNCATE)").await?;
-    row.map_or(Ok(false), |row| Ok(row.try_get::<i64>("", "busy")? == 0))
+    let busy = row.map_or(Ok(1), |row| row.try_get::<i64>("", "busy"))?;
+    Ok((busy != 0).then_some(Cleaning::Wal))
 }
 
 async fn begin(conn: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
@@ -301,7 +313,13 @@ async fn begin(conn: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> 
 }
 
 /// The writer: takes a waiting request, opens a group, serves whoever else waits, commits.
-async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<Waiting>, most: usize, sealed: Sealed) {
+async fn write(
+    conn: DatabaseConnection,
+    mut waiting: mpsc::Receiver<Waiting>,
+    most: usize,
+    sealed: Sealed,
+    alone: Arc<Mutex<()>>,
+) {
     let mut next = None;
     loop {
         // Whoever was next when a group failed is the first of another.
@@ -311,6 +329,7 @@ async fn write(conn: DatabaseConnection, mut waiting: mpsc::Receiver<Waiting>, m
         if next.is_none() {
             return;
         }
+        let _alone = alone.lock().await;
         let tx = match begin(&conn).await {
             Ok(tx) => tx,
             Err(error) => {
