@@ -139,7 +139,7 @@ pub async fn listen(
     ready: impl FnOnce(std::net::SocketAddr),
 ) -> Result<ExitCode, Error> {
     let db = shared.db.clone();
-    db.start_clean().await;
+    db.make_up_for_scrubs().await;
     db.start_sealer();
     let housekeeping = tokio::spawn(forget(shared.clone()));
     let finding = actix_web::rt::spawn(keep_findable(shared.db.clone()));
@@ -205,6 +205,10 @@ async fn forget(shared: App) {
             if let Err(error) = shared.db.bury_keys(None).await {
                 tracing::warn!(%error, "keys of what was erased were not deleted");
             }
+        }
+        // At the start this came before anything was served.
+        if minute % 60 == 59 {
+            shared.db.make_up_for_scrubs().await;
         }
         shared.limits.rates.forget();
         tokio::time::sleep(Duration::from_secs(60)).await;

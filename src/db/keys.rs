@@ -20,6 +20,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::cleaning::{Cleaner, Cleaning};
 use super::constraint::{placeholders, translate};
 use super::sealed::{KEY, SubjectKey};
 use super::{Db, Urls, postgres, sqlite};
@@ -56,8 +57,9 @@ const SPARED: Duration = Duration::from_secs(1);
 pub struct SubjectKeys(Arc<Inner>);
 
 struct Inner {
-    url: String,
     conn: DatabaseConnection,
+    /// Of an embedded key database.
+    cleaner: Option<Cleaner>,
     remembered: Cache<Uuid, Arc<SubjectKey>>,
     /// When somebody waited in vain last.
     silent: Mutex<Option<Duration>>,
@@ -96,8 +98,9 @@ impl SubjectKeys {
         if SchemaManager::new(&conn).has_table("audit_head").await.map_err(translate)? {
             return Err(is_main());
         }
-        let (url, remembered, silent) = (url.to_owned(), Cache::new(REMEMBERED), Mutex::default());
-        Ok(Self(Arc::new(Inner { url, conn, remembered, silent })))
+        let cleaner = Db::is_embedded(url).then(|| Cleaner::of(url, conn.clone()));
+        let (remembered, silent) = (Cache::new(REMEMBERED), Mutex::default());
+        Ok(Self(Arc::new(Inner { conn, cleaner, remembered, silent })))
     }
 
     async fn ask(&self, sql: &str, values: impl IntoIterator<Item = SqlValue>) -> Result<Vec<Row>, DbErr> {
@@ -107,7 +110,15 @@ impl SubjectKeys {
 
     async fn tell(&self, sql: &str, values: impl IntoIterator<Item = SqlValue>) -> Result<u64, DbErr> {
         let statement = Statement::from_sql_and_values(self.0.conn.get_database_backend(), sql, values);
-        self.soon(self.0.conn.execute_raw(statement)).await.map(|done| done.rows_affected())
+        let told = async {
+            let alone = self.0.cleaner.as_ref().map(Cleaner::alone);
+            let _alone = match &alone {
+                Some(alone) => Some(alone.lock().await),
+                None => None,
+            };
+            self.0.conn.execute_raw(statement).await
+        };
+        self.soon(told).await.map(|done| done.rows_affected())
     }
 
     /// The answer of the key database, within a time: on SQLite the one writer waits for it.
@@ -219,13 +230,9 @@ impl SubjectKeys {
     }
 
     /// Leaves nothing of deleted keys in the files of an embedded key database.
-    async fn scrub(&self) {
-        if Db::is_embedded(&self.0.url) {
-            match sqlite::clear(&self.0.url).await {
-                Ok(true) => {}
-                Ok(false) => tracing::info!("deleted keys stay in the key database's WAL until its readers are done"),
-                Err(error) => tracing::warn!(%error, "the key database's files are not clean yet"),
-            }
+    pub(super) async fn scrub(&self) {
+        if let Some(cleaner) = &self.0.cleaner {
+            cleaner.clean(Cleaning::File).await;
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 use uuid::Uuid;
 
 use keys::SubjectKeys;
@@ -21,6 +21,7 @@ use crate::clock::Micros;
 use crate::error::{Code, Error};
 
 mod ahead;
+mod cleaning;
 pub mod conn;
 pub mod constraint;
 pub mod document;
@@ -285,6 +286,7 @@ impl Db {
              WHERE NOT EXISTS (SELECT 1 FROM audit_checkpoint WHERE size = {d}) ON CONFLICT DO NOTHING"
         );
         let values: [sea_orm::Value; 4] = [size.into(), note.into(), at.into(), size.into()];
+        let _alone = self.alone().await;
         let kept = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await;
         kept.map(|kept| kept.rows_affected() == 1).map_err(constraint::translate)
     }
@@ -301,6 +303,7 @@ impl Db {
         );
         let values: [sea_orm::Value; 6] =
             [size.into(), signer.into(), line.into(), at.into(), size.into(), signer.into()];
+        let _alone = self.alone().await;
         let kept = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await;
         kept.map(drop).map_err(constraint::translate)
     }
@@ -346,10 +349,21 @@ impl Db {
         }
     }
 
-    /// Whoever served before may have been killed right after an erasure.
-    pub async fn start_clean(&self) {
+    /// Whoever served before may have been killed right after an erasure, and whoever asked for one may have left.
+    pub async fn make_up_for_scrubs(&self) {
         if let Engine::Sqlite(sqlite) = &self.engine {
-            sqlite.cut_wal().await;
+            sqlite.make_up().await;
+        }
+        if let Some(keys) = &self.keys {
+            keys.scrub().await;
+        }
+    }
+
+    /// Where one process writes at a time: its turn.
+    async fn alone(&self) -> Option<OwnedMutexGuard<()>> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => Some(sqlite.alone().await),
+            Engine::Postgres(_) => None,
         }
     }
 
@@ -376,6 +390,7 @@ impl Db {
 
     /// A change to a table that is not audited.
     async fn housekeeping(&self, sql: &str) -> Result<(), Error> {
+        let _alone = self.alone().await;
         self.writer().execute_unprepared(sql).await.map(drop).map_err(constraint::translate)
     }
 
@@ -385,6 +400,7 @@ impl Db {
     where
         F: AsyncFnOnce(&DatabaseTransaction) -> Result<(), Error>,
     {
+        let _alone = self.alone().await;
         let tx = self.writer().begin().await.map_err(constraint::translate)?;
         f(&tx).await?;
         tx.commit().await.map_err(constraint::translate)

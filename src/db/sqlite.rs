@@ -7,7 +7,6 @@
 //! answered.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -15,11 +14,12 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 use migration::{Migrator, MigratorTrait, SchemaManager};
 
 use super::ahead::{self, Job, Load, MOST};
+use super::cleaning::{self, Cleaner, Cleaning};
 use super::keys::SubjectKeys;
 use super::{Context, Keyed, Outcome, Sealed, WriteTx, constraint, search, timed_out};
 use crate::error::{Code, Error};
@@ -31,10 +31,6 @@ const READERS: u32 = 8;
 const QUEUE: usize = 1024;
 /// The longest that one closure may hold the writer.
 const TURN: Duration = Duration::from_secs(10);
-/// How long a checkpoint waits for readers, and writers for it.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// The largest database that is written anew after an erasure, in bytes: a second or two.
-const SMALL: i64 = 256 << 20;
 /// The longest that a request waits for its turn.
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -43,11 +39,7 @@ pub(super) struct Sqlite {
     writer: DatabaseConnection,
     readers: DatabaseConnection,
     queue: mpsc::Sender<Waiting>,
-    /// Held for a group of writes, and for a cleaning. SQLite would let the cleaning starve beside a busy writer, and fail
-    /// at once beside its checkpoint; here they take turns.
-    alone: Arc<Mutex<()>>,
-    /// For connections of their own.
-    url: String,
+    cleaner: Cleaner,
 }
 
 /// Who waits for the writer.
@@ -90,9 +82,9 @@ impl Sqlite {
         let writer = pool(url, 1, false).await?;
         let readers = pool(url, READERS, true).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let alone = Arc::new(Mutex::new(()));
-        tokio::spawn(write(writer.clone(), waiting, group, sealed, alone.clone()));
-        Ok(Self { writer, readers, queue, alone, url: url.to_owned() })
+        let cleaner = Cleaner::of(url, readers.clone());
+        tokio::spawn(write(writer.clone(), waiting, group, sealed, cleaner.clone()));
+        Ok(Self { writer, readers, queue, cleaner })
     }
 
     pub(super) fn readers(&self) -> DatabaseConnection {
@@ -162,35 +154,23 @@ impl Sqlite {
         Ok(waiting)
     }
 
+    /// For a write that is no turn of a group: nothing else writes, and nothing is cleaned, while this is held.
+    pub(super) async fn alone(&self) -> OwnedMutexGuard<()> {
+        self.cleaner.alone().lock_owned().await
+    }
+
     /// Leaves nothing of what was erased in the file and in the WAL beside it. A reader that still needs the WAL is waited
     /// for a moment, and then behind the caller's back.
     pub(super) async fn scrub(&self) {
-        let mut left = self.clean(Cleaning::File).await;
-        if left.is_none() {
-            return;
+        self.cleaner.clean(Cleaning::File).await;
+    }
+
+    /// Makes up for a cleaning that was cut short; otherwise the WAL that an earlier process has left is cut off.
+    pub(super) async fn make_up(&self) {
+        match cleaning::due(&self.readers).await {
+            Ok(what) => self.cleaner.clean(what).await,
+            Err(error) => tracing::warn!(%error, "whether the files are clean could not be told"),
         }
-        tracing::info!("what was erased stays in the files until those who use them are done");
-        let this = self.clone();
-        tokio::spawn(async move {
-            while let Some(what) = left
-                && !this.readers.get_sqlite_connection_pool().is_closed()
-            {
-                tokio::time::sleep(PATIENCE).await;
-                left = this.clean(what).await;
-            }
-        });
-    }
-
-    /// Cuts off a WAL that an earlier process has left.
-    pub(super) async fn cut_wal(&self) {
-        self.clean(Cleaning::Wal).await;
-    }
-
-    /// What is left to be cleaned.
-    async fn clean(&self, what: Cleaning) -> Option<Cleaning> {
-        let _alone = self.alone.lock().await;
-        let cleaned = clean(&self.url, what).await;
-        cleaned.inspect_err(|error| tracing::warn!(%error, "the files are not clean yet")).unwrap_or(Some(what))
     }
 
     pub(super) async fn close(self) {
@@ -260,50 +240,6 @@ async fn leave_words_out(file: &str) -> Result<(), DbErr> {
     conn.close().await
 }
 
-/// What is cleaned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cleaning {
-    /// The WAL alone.
-    Wal,
-    /// The database's pages as well.
-    File,
-}
-
-/// Writes the database anew and cuts the WAL off; what is left to do if somebody still reads from it. A connection of its
-/// own, so that whoever wants to write waits no longer than this takes.
-///
-/// `secure_delete` overwrites what is deleted, but not the copies that stay behind in unused space when SQLite moves rows
-/// from a page to its neighbour: those go only when the pages are written anew. A large database would keep its writers
-/// waiting; there the operator chooses the hour.
-async fn clean(url: &str, what: Cleaning) -> Result<Option<Cleaning>, DbErr> {
-    let mut options = ConnectOptions::new(if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rw") });
-    options.max_connections(1).sqlx_logging(false);
-    options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(PATIENCE).pragma("secure_delete", "ON"));
-    let conn = Database::connect(options).await?;
-    let cleaned = clean_with(&conn, what).await;
-    conn.close().await?;
-    cleaned
-}
-
-/// Leaves nothing of what was deleted in the files of a small database; false if somebody still reads from it.
-pub(super) async fn clear(url: &str) -> Result<bool, DbErr> {
-    clean(url, Cleaning::File).await.map(|left| left.is_none())
-}
-
-async fn clean_with(conn: &DatabaseConnection, what: Cleaning) -> Result<Option<Cleaning>, DbErr> {
-    let ask = async |sql: &str| conn.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await;
-    let size = ask("SELECT page_count * page_size AS size FROM pragma_page_count(), pragma_page_size()").await?;
-    let size = size.map_or(Ok(0), |row| row.try_get::<i64>("", "size"))?;
-    if what == Cleaning::File && size <= SMALL {
-        conn.execute_unprepared("VACUUM").await?;
-    } else if what == Cleaning::File {
-        tracing::warn!(size, "too large to be written anew at once: back up and restore to clear its unused space");
-    }
-    let row = ask("PRAGMA wal_checkpoint(TRUNCATE)").await?;
-    let busy = row.map_or(Ok(1), |row| row.try_get::<i64>("", "busy"))?;
-    Ok((busy != 0).then_some(Cleaning::Wal))
-}
-
 async fn begin(conn: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     conn.begin_with_options(TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -318,8 +254,9 @@ async fn write(
     mut waiting: mpsc::Receiver<Waiting>,
     most: usize,
     sealed: Sealed,
-    alone: Arc<Mutex<()>>,
+    cleaner: Cleaner,
 ) {
+    let alone = cleaner.alone();
     let mut next = None;
     loop {
         // Whoever was next when a group failed is the first of another.

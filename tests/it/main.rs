@@ -11,6 +11,7 @@ mod batches;
 mod breaking;
 mod campaigns;
 mod checked;
+mod cleaning;
 mod commands;
 mod containers;
 mod contract;

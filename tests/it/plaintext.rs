@@ -2,16 +2,14 @@
 //! either in no list, search, event or later answer. What PostgreSQL keeps below SQL is said in docs/operations.md.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::{join, join_all};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use serde_json::{Value, json};
 use thidua::auth::Role;
 
 use crate::both_engines;
 use crate::support::campaign::{CAMPAIGN, load};
-use crate::support::{Engine, Person, World, run};
+use crate::support::{Engine, Person, World};
 
 /// Words that stand nowhere else, each a different one, and so long that they fill pages.
 struct Marks(u32);
@@ -25,7 +23,7 @@ impl Marks {
 }
 
 /// Every mark begins so, in either spelling.
-const MARK: &str = "hoangyen";
+pub const MARK: &str = "hoangyen";
 
 /// Values in the rooms that have most of them, in several versions: path and kind of each record.
 async fn written(world: &World, marks: &mut Marks) -> Vec<(&'static str, String)> {
@@ -88,7 +86,7 @@ async fn others(world: &World) {
 }
 
 /// How often a mark stands in the bytes of a file, and what stands around the first.
-fn occurrences(path: &str) -> (usize, String) {
+pub fn occurrences(path: &str) -> (usize, String) {
     let bytes = std::fs::read(path).unwrap_or_default();
     let places: Vec<usize> = bytes
         .windows(MARK.len())
@@ -182,43 +180,4 @@ both_engines! {
         assert!(!said(&administrator, &made).await.contains(MARK));
         assert_eq!(crate::log::rebuild_of(world).await.differences, Vec::<String>::new());
     }
-}
-
-/// Units until told to stop; how many.
-async fn write(person: &Person<'_>, over: &AtomicBool) -> usize {
-    let mut written = 0;
-    while !over.load(Ordering::SeqCst) {
-        let body = json!({ "names": [{ "value": "Bản", "from": "2021-01-01" }],
-            "kinds": [{ "value": "village", "from": "2021-01-01" }], "exists_from": "2021-01-01" });
-        person.create("/v1/units", &body).await.is(201);
-        written += 1;
-    }
-    written
-}
-
-/// Only short reads and writes: none of them may keep what was erased in a file behind the answer.
-#[actix_web::test]
-async fn what_is_erased_is_gone_with_the_answer_while_others_write() {
-    run(Engine::Sqlite, async |world| {
-        let administrator = world.person(Role::Administrator, None).await;
-        let file = world.database.url.trim_start_matches("sqlite://").to_owned();
-        let over = AtomicBool::new(false);
-        let erasures = async {
-            for n in 0..8 {
-                let revoked = json!({ "sid": format!("phien-{n}"), "reason": Marks(n).next() });
-                let revoked = administrator.create("/v1/revocations", &revoked).await.is(201);
-                let id = revoked.header("location").unwrap().rsplit('/').next().unwrap().to_owned();
-                let body = json!({ "subject": { "type": "revocation", "id": id }, "legal_basis": "purpose_ended" });
-                administrator.create("/v1/erasures", &body).await.is(201);
-                for file in [file.clone(), format!("{file}-wal")] {
-                    assert_eq!(occurrences(&file), (0, String::new()), "{file} after erasure {n}");
-                }
-            }
-            over.store(true, Ordering::SeqCst);
-        };
-        let writers = join_all((0..12).map(|_| write(&administrator, &over)));
-        let ((), written) = join(erasures, writers).await;
-        assert!(written.iter().sum::<usize>() > 50, "{written:?}");
-    })
-    .await;
 }
