@@ -59,7 +59,7 @@ def run(what, policy="", proof="", leaf="", manifest="", content="", leaves="", 
     for place, line in enumerate(read({"proof": "leaf", "export": "content", "stream": "leaves"}.get(what, ""))):
         hash, marked = sha(b"\0", line.removesuffix(b"\n")), root_of(roots) if file and at == before else marked
         if what != "proof":
-            ver, prev, stream = map(json.loads(line).get, ("ver", "prev", "stream"))
+            ver, prev, stream = map(json.loads(line.decode(), parse_constant=int).get, ("ver", "prev", "stream"))
             last = tips.get(stream, (1, None) if not file or at == place else (max(ver, 1), prev))
             need((line[-1:], type(ver), ver, prev, prev is None) == (b"\n", int, *last, ver == 1), f"line {place + 1}: bad link")
             tips[stream] = ver + 1, base64.urlsafe_b64encode(hash).decode().rstrip("=")

@@ -157,6 +157,7 @@ export function verifyProof(given) {
     const { policy, held } = await read(given);
     // As a line of an export, a leaf may bring its newline along; no leaf has one itself.
     const leaf = given.leaf.at(-1) === 10 ? given.leaf.subarray(0, -1) : given.leaf;
+    if (leaf.includes(10)) throw new Refused("not_a_leaf");
     const { accepted, index, note } = await included(leaf, given.proof, policy);
     if (held) await continues(held, accepted.checkpoint, given.consistency);
     return { ...under(accepted, note), position: index, leaf: hashText(await leafHash(leaf)) };

@@ -10,6 +10,7 @@ use crate::config::{self, DatabaseArgs};
 use crate::db::Db;
 use crate::error::Error;
 use crate::log::check::{Check, State};
+use crate::log::keys::store;
 use crate::log::proof::key::VerifierKey;
 use crate::log::proof::policy::Policy;
 
@@ -25,7 +26,8 @@ pub struct CheckArgs {
     /// Forgets where an interrupted check was.
     #[arg(long)]
     from_start: bool,
-    /// Whose signatures stand under the checkpoints (C2SP tlog-policy); without it they are compared and not verified.
+    /// Whose signatures stand under the checkpoints (C2SP tlog-policy): the log's keys there, and those that they took over
+    /// from or handed on to. Without it checkpoints are compared and not verified.
     #[arg(long, env = "THIDUA_LOG_POLICY_FILE")]
     policy: Option<PathBuf>,
 }
@@ -40,6 +42,7 @@ pub async fn check(args: CheckArgs) -> Result<ExitCode, Error> {
     let live = Db::connect(args.database.of_one_that_is_there()?).await?;
     super::require_migrated(&live).await?;
     live.settle().await?;
+    let keys = if keys.is_empty() { keys } else { store::kin(live.reader().conn(), &keys).await? };
     let (watch, mut told) = (Stopwatch::start(), 0);
     let mut check = Check::resume(&live, &keys, state).await?;
     let ran = check.run(|check, size| {

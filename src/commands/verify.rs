@@ -19,7 +19,7 @@ use crate::log::anchor::Anchor;
 use crate::log::proof::accept;
 use crate::log::proof::checkpoint::Checkpoint;
 use crate::log::proof::disclosures::Disclosures;
-use crate::log::proof::history::History;
+use crate::log::proof::history::{Broken, History};
 use crate::log::proof::policy::Policy;
 use crate::log::proof::state::{self, Consistency, StateError};
 use crate::log::proof::tlog_proof::{self, Proven, TlogProof};
@@ -135,6 +135,9 @@ fn one(leaf: &Path, proof: &Path, trust: &Trust) -> Result<Vec<String>, Stop> {
     let (leaf, proof) = (bytes(leaf)?, text(proof)?);
     // As a line of an export, a leaf may bring its newline along; no leaf has one itself.
     let leaf = leaf.strip_suffix(b"\n").unwrap_or(&leaf);
+    if leaf.contains(&b'\n') {
+        return Err(refused(Broken::NotALeaf));
+    }
     let Proven { checkpoint, index, .. } = tlog_proof::verify(&proof, leaf, &trusted.policy).map_err(refused)?;
     trusted.continued_by(&checkpoint)?;
     let verified = format!("verified: position {index} of {}", under(&checkpoint));

@@ -25,6 +25,8 @@ use crate::clock::{now, steady};
 use crate::db::Db;
 use crate::error::{Code, Error};
 
+mod older;
+
 /// Without anybody waiting, at most one checkpoint in this time.
 const PACE: Duration = Duration::from_secs(1);
 /// Events that are read to be signed behind what was signed before; more of them are compared by their tiles.
@@ -241,12 +243,6 @@ impl Signer {
 
     fn last(&self) -> MutexGuard<'_, Option<Last>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The checkpoint of exactly so many events, with the signatures that it has by now.
-    pub async fn of_size(&self, size: u64) -> Result<Option<Signed>, Error> {
-        let kept = checkpoints::of_size(self.db.reader().conn(), size).await?;
-        kept.map(|kept| self.keys.restore(&kept)).transpose().map_err(Error::internal)
     }
 
     /// Signs what an export says of itself, and nothing else: a manifest never reads like a checkpoint.

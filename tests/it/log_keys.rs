@@ -13,7 +13,7 @@ use thidua::log::proof::key::{Algorithm, SigningKey, VerifierKey};
 use thidua::log::proof::policy::Policy;
 use thidua::log::proof::tree::EMPTY_ROOT;
 use thidua::log::proof::{note, rotation, tlog_proof};
-use thidua::log::signer::{Keys, Signer};
+use thidua::log::signer::{Keys, Signer, Trouble};
 
 use crate::both_engines;
 use crate::log::rebuild_of;
@@ -21,6 +21,11 @@ use crate::support::{ORIGIN, World, log_key};
 
 fn new_key() -> SigningKey {
     SigningKey::from_seed(ORIGIN, Algorithm::Ed25519, &[8; 32]).unwrap()
+}
+
+/// Of the same name, and of no rotation.
+fn stranger() -> SigningKey {
+    SigningKey::from_seed(ORIGIN, Algorithm::Ed25519, &[6; 32]).unwrap()
 }
 
 fn anchor(world: &World) -> Anchor {
@@ -119,6 +124,44 @@ both_engines! {
         assert!(signed_by(&shown, &log_key()));
         let alone = started(world, vec![new_key()]).await;
         assert_eq!(alone.enough(size).await.unwrap().checkpoint, signed.checkpoint);
+    }
+
+    async fn what_the_old_key_signed_is_provable_with_the_new_one(world: World) {
+        world.db.settle().await.unwrap();
+        // What an export of that moment ends at.
+        let before = world.shared.signer.as_ref().unwrap().covering(1).await.unwrap();
+        rotate(&world.db, &console(), log_key(), &new_key(), anchor(world)).await.unwrap();
+        let both = started(world, vec![new_key(), log_key()]).await;
+        let size = before.checkpoint.size();
+        let again = both.of_size(size).await.unwrap().unwrap();
+        assert_eq!(again.checkpoint, before.checkpoint);
+        assert!(signed_by(&again.note, &log_key()) && signed_by(&again.note, &new_key()));
+        let alone = started(world, vec![new_key()]).await;
+        let again = alone.of_size(size).await.unwrap().unwrap();
+        assert_eq!(again.checkpoint, before.checkpoint);
+        assert!(signed_by(&again.note, &log_key()) && signed_by(&again.note, &new_key()));
+        assert_eq!(alone.of_size(size + 1000).await.unwrap(), None);
+        // Nor is a check alarmed, whichever of the two its policy names.
+        for (key, checked) in [(new_key(), true), (log_key(), true), (stranger(), false)] {
+            let policy = world.anchor.path().join("policy");
+            std::fs::write(&policy, format!("log {}\nquorum none\n", key.verifier())).unwrap();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_thidua"));
+            command.args(["log", "check", "--policy"]).arg(&policy).env("THIDUA_DATABASE_URL", &world.database.url);
+            command.envs(world.database.urls().keys.map(|keys| ("THIDUA_SUBJECT_KEYS", keys)));
+            let output = command.output().unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            assert_eq!((output.status.success(), said.contains("no known key signed it")), (checked, !checked), "{said}");
+        }
+        // What another key signed, or what is no part of this log, is not signed again.
+        for (size, key) in [(size - 1, stranger()), (size - 2, log_key())] {
+            let at = Checkpoint::new(ORIGIN, size, [7; 32]).unwrap().to_string();
+            let forged = note::write(&at, &[key.sign(&at).unwrap()]).unwrap();
+            assert!(world.db.keep_checkpoint(i64::try_from(size).unwrap(), &forged, 0).await.unwrap());
+        }
+        alone.of_size(size - 1).await.unwrap_err();
+        assert_eq!(alone.trouble(), None);
+        alone.of_size(size - 2).await.unwrap_err();
+        assert_eq!(alone.trouble(), Some(&Trouble::Differs { signed: size - 2 }));
     }
 
     async fn the_command_follows_every_key_that_took_over(world: World) {

@@ -114,9 +114,14 @@ impl Keys {
 
     /// A checkpoint with the signatures that came later.
     pub(super) fn restore(&self, kept: &Kept) -> Result<Signed, Trouble> {
+        self.restore_of(kept, &self.verifiers())
+    }
+
+    /// The same, of one that these keys of the log signed.
+    pub(super) fn restore_of(&self, kept: &Kept, keys: &[VerifierKey]) -> Result<Signed, Trouble> {
         let lines = kept.lines.iter().map(String::as_str);
         let note = note::extend(&kept.note, lines, &self.signers()).map_err(|_| Trouble::Foreign)?;
-        self.open(&note)
+        self.open_of(&note, keys)
     }
 
     /// The same checkpoint with the signatures of all our keys: one that takes over signs what the one before it signed.
@@ -176,8 +181,11 @@ impl Keys {
 
     /// A note that one of these keys signed, for this log.
     pub(super) fn open(&self, text: &str) -> Result<Signed, Trouble> {
-        let keys = self.verifiers();
-        let opened = note::open(text, &keys).map_err(|_| Trouble::Foreign)?;
+        self.open_of(text, &self.verifiers())
+    }
+
+    fn open_of(&self, text: &str, keys: &[VerifierKey]) -> Result<Signed, Trouble> {
+        let opened = note::open(text, keys).map_err(|_| Trouble::Foreign)?;
         let checkpoint: Checkpoint = opened.text.parse().map_err(|_| Trouble::Foreign)?;
         if checkpoint.origin() != self.origin() {
             return Err(Trouble::Foreign);

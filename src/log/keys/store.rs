@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::db::constraint::translate;
 use crate::db::{self, Conn, Event, WriteTx};
 use crate::error::Error;
-use crate::log::proof::rotation::{EVENT, Rotation};
+use crate::log::proof::key::VerifierKey;
+use crate::log::proof::rotation::{self, EVENT, Rotation};
 use crate::{id, record};
 
 record! {
@@ -44,4 +45,10 @@ pub async fn rotations(conn: &impl Conn) -> Result<Vec<log_key::Model>, Error> {
     db::all(conn, log_key::Entity::find().order_by_asc(Expr::cust(PLACE)).order_by_asc(log_key::Column::Id))
         .await
         .map_err(translate)
+}
+
+/// These keys, and those of the same log before and after them.
+pub async fn kin(conn: &impl Conn, keys: &[VerifierKey]) -> Result<Vec<VerifierKey>, Error> {
+    let rotations = rotations(conn).await?;
+    Ok(rotation::kin(rotations.iter().map(|row| row.statement.as_str()), keys))
 }

@@ -159,6 +159,29 @@ pub fn chain<'a>(
     Ok(followed)
 }
 
+/// These keys, and those that they took over from or handed on to, by statements that both signed. Whoever trusts the key
+/// of today verifies with them what was signed before it.
+pub fn kin<'a>(statements: impl IntoIterator<Item = &'a str>, keys: &[VerifierKey]) -> Vec<VerifierKey> {
+    let signed = |statement: &str| {
+        let rotation: Rotation = note::Note::parse(statement).ok()?.text.parse().ok()?;
+        verify(statement, &rotation.old).ok()
+    };
+    let rotations: Vec<Rotation> = statements.into_iter().filter_map(signed).collect();
+    let mut known = keys.to_vec();
+    loop {
+        let next =
+            rotations.iter().find_map(|rotation| match [&rotation.old, &rotation.new].map(|key| known.contains(key)) {
+                [true, false] => Some(rotation.new.clone()),
+                [false, true] => Some(rotation.old.clone()),
+                _ => None,
+            });
+        match next {
+            Some(key) => known.push(key),
+            None => return known,
+        }
+    }
+}
+
 /// Follows the rotation that an event carries, given as its leaf. That the leaf stands in the log is another question,
 /// which a proof answers.
 pub fn follow(leaf: &[u8], trusted: &VerifierKey) -> Result<Rotation, RotationError> {

@@ -44,12 +44,17 @@ fn proofs(log: &Log) -> Vec<Case> {
     let elsewhere = sign(&elsewhere, &[log_key()], &[witness(1)]);
     let elsewhere = text(std::str::from_utf8(&note).unwrap(), std::str::from_utf8(&elsewhere).unwrap());
     let line = |bytes: &[u8]| [bytes, b"\n"].concat();
+    let two_lines = Log::new(Twist::Text(17, "Bản Pá", "Bản\nPá"));
     let signature = std::str::from_utf8(&note).unwrap().lines().nth(4).unwrap().to_owned();
     let signed_otherwise = text(&signature[signature.len() - 12..signature.len() - 6], "AAAAAA");
     let root = "the proof does not lead to the root";
     vec![
         good("good"),
         good("with a newline").with("leaf", line(&leaf)),
+        good("of a leaf of two lines")
+            .with("leaf", two_lines.leaves[17].clone())
+            .with("proof", two_lines.proof(17, SIZE))
+            .refused("the line is no leaf"),
         good("of the only event").with("leaf", log.leaves[0].clone()).with("proof", log.proof(0, 1)),
         good("without witnesses").with("policy", policy("none")).with("proof", by(&[log_key()], &[])),
         good("of both witnesses")
@@ -57,7 +62,7 @@ fn proofs(log: &Log) -> Vec<Case> {
             .with("proof", by(&[log_key()], &[witness(1), witness(2)])),
         good("by a second key nobody knows").with("proof", by(&[log_key(), stranger()], &[witness(1)])),
         good("leaf byte flipped").with("leaf", flipped).refused(root),
-        good("of two lines").with("leaf", line(&line(&leaf))).refused(root),
+        good("of two lines").with("leaf", line(&line(&leaf))).refused("the line is no leaf"),
         good("no leaf").with("leaf", Vec::new()).refused(root),
         good("of another event").with("proof", other).refused(root),
         good("index altered").with("proof", text("index 17", "index 16")).refused(root),
@@ -283,6 +288,7 @@ fn ranges(log: &Log) -> Vec<Case> {
 /// Signed by the log, and yet not what a log may have.
 fn faulty_logs() -> Vec<Case> {
     const CONSOLE: &str = "{\"actor\":{\"id\":null,\"kind\":\"console\"}";
+    const MARKED: &str = "\u{feff}{\"actor\":{\"id\":null,\"kind\":\"console\"}";
     let of = |name: &str, twist: Twist| export(&Log::new(twist), name, 0, SIZE);
     let no_leaf = "the line is no leaf, in the log itself";
     vec![
@@ -292,6 +298,8 @@ fn faulty_logs() -> Vec<Case> {
         of("the log itself, no leaf but for its end", Twist::Text(39, CONSOLE, "not json")).refused(no_leaf).at(39),
         of("the log itself, no leaf but for a comma", Twist::Text(39, CONSOLE, "{")).refused(no_leaf).at(39),
         of("the log itself, half a version", Twist::Text(39, "\"ver\":9}", "\"ver\":9.0}")).refused(no_leaf).at(39),
+        of("the log itself, no number", Twist::Text(39, "[39,40]", "[NaN,40]")).refused(no_leaf).at(39),
+        of("the log itself, a mark of bytes", Twist::Text(39, CONSOLE, MARKED)).refused(no_leaf).at(39),
         of("the log itself, version yes", Twist::Text(0, "\"ver\":1}", "\"ver\":true}")).refused(no_leaf).at(0),
         of("the log itself, first version", Twist::Version(0)).refused("begins with version 2").at(0),
         of("the log itself, first prev", Twist::Prev(0)).refused("in the log itself").at(0),
