@@ -26,15 +26,15 @@ pub struct CheckArgs {
     /// Forgets where an interrupted check was.
     #[arg(long)]
     from_start: bool,
-    /// Whose signatures stand under the checkpoints (C2SP tlog-policy): the log's keys there, and those that they took over
-    /// from or handed on to. Without it checkpoints are compared and not verified.
+    /// Whose signatures stand under the checkpoints (C2SP tlog-policy): the log's keys there, those that took over from them,
+    /// and as far as one of these signed afterwards those before. Without it checkpoints are compared and not verified.
     #[arg(long, env = "THIDUA_LOG_POLICY_FILE")]
     policy: Option<PathBuf>,
 }
 
 /// Says what it finds; anything fails the command.
 pub async fn check(args: CheckArgs) -> Result<ExitCode, Error> {
-    let keys = args.policy.as_deref().map(keys).transpose()?.unwrap_or_default();
+    let keys = args.policy.as_deref().map(keys).transpose()?;
     let state = args.state.as_deref().filter(|_| !args.from_start).map(remembered).transpose()?.flatten();
     if let Some(state) = args.state.as_deref().filter(|_| args.from_start) {
         super::log::remove(&super::log::copy_of(state));
@@ -42,9 +42,12 @@ pub async fn check(args: CheckArgs) -> Result<ExitCode, Error> {
     let live = Db::connect(args.database.of_one_that_is_there()?).await?;
     super::require_migrated(&live).await?;
     live.settle().await?;
-    let keys = if keys.is_empty() { keys } else { store::kin(live.reader().conn(), &keys).await? };
+    let keys = match keys {
+        Some(keys) => Some(store::kin(live.reader().conn(), &keys).await?),
+        None => None,
+    };
     let (watch, mut told) = (Stopwatch::start(), 0);
-    let mut check = Check::resume(&live, &keys, state).await?;
+    let mut check = Check::resume(&live, keys.as_ref(), state).await?;
     let ran = check.run(|check, size| {
         if watch.elapsed().as_secs() > told {
             told = watch.elapsed().as_secs();

@@ -139,7 +139,7 @@ pub async fn listen(
     ready: impl FnOnce(std::net::SocketAddr),
 ) -> Result<ExitCode, Error> {
     let db = shared.db.clone();
-    db.make_up_for_scrubs().await;
+    db.start_clean().await;
     db.start_sealer();
     let housekeeping = tokio::spawn(forget(shared.clone()));
     let finding = actix_web::rt::spawn(keep_findable(shared.db.clone()));

@@ -78,11 +78,14 @@ async fn keep_clean(
     let (mut left, mut pause) = (None, first);
     loop {
         let next = match left {
-            None => match asking.recv().await {
-                Some(next) => Some(next),
-                None => return,
-            },
-            Some(_) => tokio::time::timeout(pause, asking.recv()).await.ok().flatten(),
+            None => Ok(asking.recv().await),
+            Some(_) => tokio::time::timeout(pause, asking.recv()).await,
+        };
+        let next = match next {
+            // Nobody has the database any more.
+            Ok(None) => return,
+            Ok(asked) => asked,
+            Err(_) => None,
         };
         let mut waiting: Vec<Asked> = next.into_iter().collect();
         let turn = alone.lock().await;
@@ -116,7 +119,8 @@ async fn clean(url: &str, what: Cleaning, patience: Duration) -> Result<Option<C
     });
     let conn = Database::connect(options).await?;
     let cleaned = match what {
-        Cleaning::Wal => cut(&conn).await.map(|cut| (!cut).then_some(what)),
+        // Nobody waits for that one: every later checkpoint does the same.
+        Cleaning::Wal => cut(&conn).await.map(|_| None),
         Cleaning::File => clean_all(&conn).await,
     };
     conn.close().await?;
@@ -128,6 +132,7 @@ async fn clean_all(conn: &DatabaseConnection) -> Result<Option<Cleaning>, DbErr>
     if !cut(conn).await? {
         return Ok(Some(Cleaning::File));
     }
+    // Before the pages are written: one that is committed later is not among them.
     let erasures = erasures(conn).await?;
     let size = number(conn, "SELECT page_count * page_size AS n FROM pragma_page_count(), pragma_page_size()").await?;
     if size > SMALL {
@@ -138,7 +143,7 @@ async fn clean_all(conn: &DatabaseConnection) -> Result<Option<Cleaning>, DbErr>
         return Ok(Some(Cleaning::File));
     }
     if !cut(conn).await? {
-        return Ok(Some(Cleaning::Wal));
+        return Ok(Some(Cleaning::File));
     }
     if let Some(erasures) = erasures {
         conn.execute_unprepared(&format!(

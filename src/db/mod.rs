@@ -349,13 +349,18 @@ impl Db {
         }
     }
 
-    /// Whoever served before may have been killed right after an erasure, and whoever asked for one may have left.
+    /// Whoever served before may have been killed right after an erasure.
+    pub async fn start_clean(&self) {
+        self.make_up_for_scrubs().await;
+        if let Some(keys) = &self.keys {
+            keys.scrub().await;
+        }
+    }
+
+    /// Whoever asked for an erasure may have left before anything was cleaned.
     pub async fn make_up_for_scrubs(&self) {
         if let Engine::Sqlite(sqlite) = &self.engine {
             sqlite.make_up().await;
-        }
-        if let Some(keys) = &self.keys {
-            keys.scrub().await;
         }
     }
 

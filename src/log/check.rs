@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::again::lie;
 use super::checkpoints::{self, Promise};
 use super::proof::checkpoint::Checkpoint;
-use super::proof::key::VerifierKey;
 use super::proof::note::{self, Note};
+use super::proof::rotation::Kin;
 use super::proof::tile::{FULL_WIDTH, encode_tile, full_tiles};
 use super::proof::tree::{EMPTY_ROOT, Frontier, Hash, leaf_hash, root_of};
 use super::{spans, store, tiles};
@@ -42,6 +42,9 @@ pub struct State {
     tip: String,
     /// Size of the last checkpoint that was compared.
     promised: i64,
+    /// Sizes of the first and the last checkpoint behind the last one that a trusted key signed, and their number.
+    #[serde(default)]
+    retired: Option<(i64, i64, u64)>,
     /// What was found.
     pub findings: Vec<String>,
     /// Findings beyond those that are told.
@@ -51,12 +54,13 @@ pub struct State {
 /// A check of one log.
 pub struct Check<'a> {
     db: &'a Db,
-    /// Whose signatures under checkpoints are verified; nobody's if empty.
-    keys: &'a [VerifierKey],
+    /// Whose signatures under checkpoints are verified; nobody's without.
+    keys: Option<&'a Kin>,
     tree: Frontier,
     levels: Vec<Vec<Hash>>,
     tip: Hash,
     promised: i64,
+    retired: Option<(i64, i64, u64)>,
     promises: Vec<Promise>,
     /// Checkpoints with another root: all after the first are told together.
     broken: u64,
@@ -66,7 +70,7 @@ pub struct Check<'a> {
 
 impl<'a> Check<'a> {
     /// Goes on where `state` was, if the log there is the one that was checked.
-    pub async fn resume(db: &'a Db, keys: &'a [VerifierKey], state: Option<State>) -> Result<Self, Error> {
+    pub async fn resume(db: &'a Db, keys: Option<&'a Kin>, state: Option<State>) -> Result<Self, Error> {
         let mut check = Self::start(db, keys);
         let Some(state) = state.filter(|state| state.position > 0) else { return Ok(check) };
         let last = i64::try_from(state.position).map_err(Error::internal)? - 1;
@@ -86,14 +90,26 @@ impl<'a> Check<'a> {
             }
             check.levels.push(hashes.to_vec());
         }
-        (check.tip, check.promised) = (tip, state.promised);
+        (check.tip, check.promised, check.retired) = (tip, state.promised, state.retired);
         (check.findings, check.untold) = (state.findings, state.untold);
         Ok(check)
     }
 
-    fn start(db: &'a Db, keys: &'a [VerifierKey]) -> Self {
+    fn start(db: &'a Db, keys: Option<&'a Kin>) -> Self {
         let (tree, levels, promises, findings) = (Frontier::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { db, keys, tree, levels, tip: EMPTY_ROOT, promised: -1, promises, broken: 0, findings, untold: 0 }
+        Self {
+            db,
+            keys,
+            tree,
+            levels,
+            tip: EMPTY_ROOT,
+            promised: -1,
+            retired: None,
+            promises,
+            broken: 0,
+            findings,
+            untold: 0,
+        }
     }
 
     /// Where it is now.
@@ -104,6 +120,7 @@ impl<'a> Check<'a> {
             levels: self.levels.iter().map(|level| hex(&level.concat())).collect(),
             tip: hex(&self.tip),
             promised: self.promised,
+            retired: self.retired,
             findings: self.findings.clone(),
             untold: self.untold,
         }
@@ -260,7 +277,13 @@ impl<'a> Check<'a> {
                 self.find(format!("checkpoint of {size} events: its root is not that of the events"));
             }
         }
-        if !self.keys.is_empty() && note::open(&promise.note, self.keys).is_err() {
+        let Some(keys) = self.keys else { return };
+        if note::open(&promise.note, &keys.trusted).is_ok() {
+            self.retired = None;
+        } else if note::open(&promise.note, &keys.retired).is_ok() {
+            let (first, number) = self.retired.map_or((size, 0), |(first, _, number)| (first, number));
+            self.retired = Some((first, size, number + 1));
+        } else {
             self.find(format!("checkpoint of {size} events: no known key signed it"));
         }
     }
@@ -269,6 +292,13 @@ impl<'a> Check<'a> {
     async fn finish(&mut self, conn: &impl ConnectionTrait) -> Result<(), Error> {
         if self.broken > 1 {
             self.find(format!("{} more checkpoints: their roots are not those of the events", self.broken - 1));
+        }
+        if let Some((first, last, number)) = self.retired
+            && !self.was_signed_later(conn, last).await?
+        {
+            self.find(format!(
+                "checkpoints of {first} to {last} events ({number}): a key that was rotated away signed them, and no other since"
+            ));
         }
         let backend = conn.get_database_backend();
         let number = async |sql: String| -> Result<i64, Error> {
@@ -295,6 +325,14 @@ impl<'a> Check<'a> {
             }
         }
         Ok(())
+    }
+
+    /// True if a trusted key said the same once it was kept.
+    async fn was_signed_later(&self, conn: &impl ConnectionTrait, size: i64) -> Result<bool, Error> {
+        let size = u64::try_from(size).map_err(Error::internal)?;
+        let (Some(keys), Some(kept)) = (self.keys, checkpoints::of_size(conn, size).await?) else { return Ok(false) };
+        let note = note::extend(&kept.note, kept.lines.iter().map(String::as_str), &keys.trusted);
+        Ok(note.is_ok_and(|note| note::open(&note, &keys.trusted).is_ok()))
     }
 
     fn find(&mut self, what: String) {

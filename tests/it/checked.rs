@@ -12,6 +12,7 @@ use thidua::commands::grant::console;
 use thidua::db::{Db, Outcome, WriteTx};
 use thidua::error::Code;
 use thidua::log::check::Check;
+use thidua::log::proof::rotation::kin;
 use thidua::log::rebuild;
 use thidua::log::sampler::Sampler;
 use thidua::log::signer::{Signer, Trouble};
@@ -89,8 +90,8 @@ async fn sampled(db: &Db, anchor: &Path) -> Option<Trouble> {
 }
 
 async fn found(world: &World) -> Vec<String> {
-    let keys = [log_key().verifier().clone()];
-    let mut check = Check::resume(&world.db, &keys, None).await.unwrap();
+    let keys = kin([], &[log_key().verifier().clone()]);
+    let mut check = Check::resume(&world.db, Some(&keys), None).await.unwrap();
     check.run(|_, _| Ok(())).await.unwrap();
     check.state().findings
 }
@@ -247,9 +248,9 @@ both_engines! {
     async fn a_check_compares_checkpoints_and_goes_on_where_it_was(world: World) {
         write(world, 1100).await;
         write(world, 200).await;
-        let keys = [log_key().verifier().clone()];
+        let keys = kin([], &[log_key().verifier().clone()]);
         // Interrupted after the first stretch.
-        let mut check = Check::resume(&world.db, &keys, None).await.unwrap();
+        let mut check = Check::resume(&world.db, Some(&keys), None).await.unwrap();
         let stopped = check.run(|_, _| Err(thidua::error::Code::Busy.into())).await;
         assert!(stopped.is_err());
         let state = check.state();
@@ -258,7 +259,7 @@ both_engines! {
         let raw = without_guards(world).await;
         run(&raw, &format!("UPDATE audit_event {EDIT} WHERE seq = 100")).await;
         let text = serde_json::to_string(&state).unwrap();
-        let mut resumed = Check::resume(&world.db, &keys, Some(serde_json::from_str(&text).unwrap())).await.unwrap();
+        let mut resumed = Check::resume(&world.db, Some(&keys), Some(serde_json::from_str(&text).unwrap())).await.unwrap();
         resumed.run(|_, _| Ok(())).await.unwrap();
         assert_eq!(resumed.state().findings, Vec::<String>::new());
         assert!(resumed.state().position > 1300);
@@ -281,7 +282,7 @@ both_engines! {
         assert_eq!(found(world).await, Vec::<String>::new());
         // A state of another log is not believed.
         let other = text.replace(&format!("\"tip\":\"{}", &text.split("\"tip\":\"").nth(1).unwrap()[..2]), "\"tip\":\"zz");
-        let check = Check::resume(&world.db, &keys, Some(serde_json::from_str(&other).unwrap())).await.unwrap();
+        let check = Check::resume(&world.db, Some(&keys), Some(serde_json::from_str(&other).unwrap())).await.unwrap();
         assert_eq!((check.state().position, check.state().findings.len()), (0, 1));
         // A checkpoint that nobody known signed, and one of more events than there are.
         run(&raw, "UPDATE audit_checkpoint SET note = replace(note, '— test', '— tost')").await;

@@ -8,7 +8,7 @@ use crate::db::constraint::translate;
 use crate::db::{self, Conn, Event, WriteTx};
 use crate::error::Error;
 use crate::log::proof::key::VerifierKey;
-use crate::log::proof::rotation::{self, EVENT, Rotation};
+use crate::log::proof::rotation::{self, EVENT, Kin, Rotation};
 use crate::{id, record};
 
 record! {
@@ -47,8 +47,8 @@ pub async fn rotations(conn: &impl Conn) -> Result<Vec<log_key::Model>, Error> {
         .map_err(translate)
 }
 
-/// These keys, and those of the same log before and after them.
-pub async fn kin(conn: &impl Conn, keys: &[VerifierKey]) -> Result<Vec<VerifierKey>, Error> {
+/// Who these keys took over from and handed on to.
+pub async fn kin(conn: &impl Conn, keys: &[VerifierKey]) -> Result<Kin, Error> {
     let rotations = rotations(conn).await?;
     Ok(rotation::kin(rotations.iter().map(|row| row.statement.as_str()), keys))
 }

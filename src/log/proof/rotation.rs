@@ -159,27 +159,41 @@ pub fn chain<'a>(
     Ok(followed)
 }
 
-/// These keys, and those that they took over from or handed on to, by statements that both signed. Whoever trusts the key
-/// of today verifies with them what was signed before it.
-pub fn kin<'a>(statements: impl IntoIterator<Item = &'a str>, keys: &[VerifierKey]) -> Vec<VerifierKey> {
+/// The keys of one log, as somebody sees them who trusts some of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kin {
+    /// Those keys, and every key that took over from one of them.
+    pub trusted: Vec<VerifierKey>,
+    /// Keys from which a trusted one took over. They may be in other hands since: what one of them signed counts only as far
+    /// as a trusted key signed what came after it.
+    pub retired: Vec<VerifierKey>,
+}
+
+/// Who these keys took over from and handed on to, by statements that both signed.
+pub fn kin<'a>(statements: impl IntoIterator<Item = &'a str>, keys: &[VerifierKey]) -> Kin {
     let signed = |statement: &str| {
         let rotation: Rotation = note::Note::parse(statement).ok()?.text.parse().ok()?;
         verify(statement, &rotation.old).ok()
     };
     let rotations: Vec<Rotation> = statements.into_iter().filter_map(signed).collect();
-    let mut known = keys.to_vec();
-    loop {
-        let next =
-            rotations.iter().find_map(|rotation| match [&rotation.old, &rotation.new].map(|key| known.contains(key)) {
-                [true, false] => Some(rotation.new.clone()),
-                [false, true] => Some(rotation.old.clone()),
-                _ => None,
-            });
-        match next {
-            Some(key) => known.push(key),
-            None => return known,
-        }
+    let mut kin = Kin { trusted: keys.to_vec(), retired: Vec::new() };
+    let knows = |keys: &[VerifierKey], key: &VerifierKey| keys.contains(key);
+    let successor = |kin: &Kin| {
+        let next = rotations.iter().find(|r| knows(&kin.trusted, &r.old) && !knows(&kin.trusted, &r.new));
+        next.map(|rotation| rotation.new.clone())
+    };
+    while let Some(key) = successor(&kin) {
+        kin.trusted.push(key);
     }
+    let known = |kin: &Kin, key: &VerifierKey| knows(&kin.trusted, key) || knows(&kin.retired, key);
+    let predecessor = |kin: &Kin| {
+        let next = rotations.iter().find(|r| known(kin, &r.new) && !known(kin, &r.old));
+        next.map(|rotation| rotation.old.clone())
+    };
+    while let Some(key) = predecessor(&kin) {
+        kin.retired.push(key);
+    }
+    kin
 }
 
 /// Follows the rotation that an event carries, given as its leaf. That the leaf stands in the log is another question,

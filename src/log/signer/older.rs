@@ -29,7 +29,7 @@ impl Signer {
         let newest = self.newest().await?;
         let snapshot = self.db.snapshot().await?;
         let keys = kin(snapshot.conn(), &self.keys.verifiers()).await?;
-        let signed = self.keys.restore_of(kept, &keys)?;
+        let signed = self.keys.restore_of(kept, &[keys.trusted, keys.retired].concat())?;
         let head = tiles::head(snapshot.conn()).await?;
         for checkpoint in [&newest.checkpoint, &signed.checkpoint] {
             continues(snapshot.conn(), checkpoint, &head).await?;

@@ -11,6 +11,7 @@ use thidua::db::{Db, Event, Outcome, WriteTx};
 use thidua::error::Code;
 use thidua::log::anchor::Anchor;
 use thidua::log::check::Check;
+use thidua::log::proof::rotation::kin;
 use thidua::log::proof::tree::{Hash, leaf_hash, root_of};
 use thidua::log::signer::{Keys, Signer, Trouble};
 use thidua::log::{seal, store, tiles};
@@ -31,8 +32,8 @@ pub async fn is_sound(db: &Db) {
     let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(&leaf.leaf)).collect();
     let head = tiles::head(reader.conn()).await.unwrap();
     assert_eq!((head.size(), head.root()), (hashes.len() as u64, root_of(&hashes)));
-    let keys = [log_key().verifier().clone()];
-    let mut check = Check::resume(db, &keys, None).await.unwrap();
+    let keys = kin([], &[log_key().verifier().clone()]);
+    let mut check = Check::resume(db, Some(&keys), None).await.unwrap();
     check.run(|_, _| Ok(())).await.unwrap();
     assert_eq!(check.state().findings, Vec::<String>::new());
 }

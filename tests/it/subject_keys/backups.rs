@@ -165,7 +165,7 @@ sealed_worlds! {
         assert_eq!((&said[1]["counts"]["note"], states(&said[3])), (&json!("hoangyen hai"), vec!["disclosed"]));
 
         // The log is what it was, and says what it misses.
-        let mut check = Check::resume(&db, &[], None).await.unwrap();
+        let mut check = Check::resume(&db, None, None).await.unwrap();
         check.run(|_, _| Ok(())).await.unwrap();
         assert_eq!(check.state().findings, Vec::<String>::new());
         drop(check);

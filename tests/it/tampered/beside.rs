@@ -16,6 +16,7 @@ use thidua::log::proof::checkpoint::Checkpoint;
 use thidua::log::proof::disclosures::Disclosures;
 use thidua::log::proof::key::{Algorithm, SigningKey};
 use thidua::log::proof::note;
+use thidua::log::proof::rotation::kin;
 use thidua::log::proof::tile::Tile;
 use thidua::log::store::DisclosureRow;
 use thidua::log::{prove, store, tiles};
@@ -94,8 +95,8 @@ async fn lies(story: &Story<'_>, conn: &impl ConnectionTrait, position: usize) -
 }
 
 async fn check(story: &Story<'_>) -> Vec<String> {
-    let keys = [log_key().verifier().clone()];
-    let mut check = Check::resume(&story.world.db, &keys, None).await.unwrap();
+    let keys = kin([], &[log_key().verifier().clone()]);
+    let mut check = Check::resume(&story.world.db, Some(&keys), None).await.unwrap();
     check.run(|_, _| Ok(())).await.unwrap();
     check.state().findings
 }

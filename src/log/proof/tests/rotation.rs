@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::checkpoint::Checkpoint;
 use super::super::key::{Algorithm, SigningKey, VerifierKey};
 use super::super::note;
-use super::super::rotation::{EVENT, Rotation, RotationError, follow, verify};
+use super::super::rotation::{EVENT, Kin, Rotation, RotationError, follow, kin, verify};
 
 const ORIGIN: &str = "thidua.example.vn/log";
 
@@ -99,4 +99,26 @@ fn the_event_is_followed_by_its_leaf() {
     assert_eq!(follow(&leaf("unit.registered", b.verifier()), a.verifier()), Err(RotationError::Event));
     assert_eq!(follow(&leaf(EVENT, c.verifier()), a.verifier()), Err(RotationError::Event), "says two things");
     assert_eq!(follow(b"{}", a.verifier()), Err(RotationError::Event));
+}
+
+#[test]
+fn a_retired_key_makes_nobody_trusted() {
+    let [a, b, c, evil, stranger] = [1, 2, 3, 4, 5].map(|seed| key(ORIGIN, seed));
+    let handed = |old: &SigningKey, new: &SigningKey| rotation(old, new).sign(old, new).unwrap();
+    let half = rotation(&stranger, &b).to_string();
+    let statements = [
+        handed(&a, &b),
+        handed(&b, &c),
+        // Whoever has the old key by now hands it on once more, and somebody says that he was before.
+        handed(&a, &evil),
+        signed(&half, &[&stranger]),
+        "x".to_owned(),
+    ];
+    let of = |trusted: &SigningKey| kin(statements.iter().map(String::as_str), &[trusted.verifier().clone()]);
+    let keys = |keys: &[&SigningKey]| keys.iter().map(|key| key.verifier().clone()).collect::<Vec<_>>();
+    assert_eq!(of(&b), Kin { trusted: keys(&[&b, &c]), retired: keys(&[&a]) });
+    assert_eq!(of(&c), Kin { trusted: keys(&[&c]), retired: keys(&[&b, &a]) });
+    assert_eq!(of(&stranger), Kin { trusted: keys(&[&stranger]), retired: Vec::new() });
+    // Whoever trusts the old key alone follows it wherever it leads.
+    assert_eq!(of(&a).retired, Vec::new());
 }
